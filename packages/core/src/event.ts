@@ -1,0 +1,74 @@
+import { z } from 'zod'
+import { jobErrorSchema, jobResultSchema, START_KINDS } from './result.js'
+
+/** The events of a job's stream (contract, section 4). `seq` rises by one from 1 over all attempts of a job. */
+
+const envelope = {
+  jobId: z.string(),
+  /** 0 before the first attempt. */
+  attempt: z.number().int().min(0),
+  seq: z.number().int().min(1),
+  /** ms since the epoch. */
+  ts: z.number(),
+}
+
+const bodies = {
+  queued: {},
+  started: { worker: z.string(), sessionId: z.string(), start: z.enum(START_KINDS) },
+  text: { text: z.string() },
+  thinking: { text: z.string() },
+  text_reset: {},
+  tool_use: { id: z.string(), name: z.string(), input: z.unknown() },
+  tool_result: { id: z.string(), isError: z.boolean(), output: z.string(), truncated: z.boolean() },
+  log: { stream: z.enum(['stdout', 'stderr']), line: z.string() },
+  retry: { error: jobErrorSchema, nextAttempt: z.number(), delayMs: z.number() },
+  parked: { error: jobErrorSchema, resumesAt: z.number() },
+  completed: { result: jobResultSchema },
+  failed: { error: jobErrorSchema },
+  cancelled: { reason: z.string() },
+} as const
+
+const event = <T extends keyof typeof bodies>(type: T) =>
+  z.object({ ...envelope, type: z.literal(type), ...bodies[type] })
+
+export const fleetEventSchema = z.discriminatedUnion('type', [
+  event('queued'),
+  event('started'),
+  event('text'),
+  event('thinking'),
+  event('text_reset'),
+  event('tool_use'),
+  event('tool_result'),
+  event('log'),
+  event('retry'),
+  event('parked'),
+  event('completed'),
+  event('failed'),
+  event('cancelled'),
+])
+
+/** An event as the log keeps it. */
+export type FleetEvent = z.infer<typeof fleetEventSchema>
+export type EventType = FleetEvent['type']
+
+/** Told to a subscriber in place of events `from` to `to` (both included) that were cut from the log. `seq` is `to`. */
+export const gapEventSchema = z.object({ ...envelope, type: z.literal('gap'), from: z.number(), to: z.number() })
+export type GapEvent = z.infer<typeof gapEventSchema>
+
+/** What a subscriber may receive. */
+export const streamEventSchema = z.discriminatedUnion('type', [...fleetEventSchema.options, gapEventSchema])
+export type StreamEvent = z.infer<typeof streamEventSchema>
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
+
+/** An event before the writer has given it its place: what an attempt says. */
+export type EventBody = DistributiveOmit<FleetEvent, keyof typeof envelope>
+
+export const END_EVENT_TYPES = ['completed', 'failed', 'cancelled'] as const
+export type EndEventType = (typeof END_EVENT_TYPES)[number]
+export type EndEvent = Extract<FleetEvent, { type: EndEventType }>
+
+/** Is this the last event of its job? */
+export function isEndEvent(candidate: { type: string }): candidate is EndEvent {
+  return (END_EVENT_TYPES as readonly string[]).includes(candidate.type)
+}

@@ -1,0 +1,48 @@
+/** Limits of the contract. Sizes are bytes of UTF-8, times are ms, money is USD. */
+
+const SECOND_MS = 1_000
+const MINUTE_MS = 60 * SECOND_MS
+const DAY_MS = 24 * 60 * MINUTE_MS
+const KIB = 1_024
+const MIB = 1_024 * KIB
+
+export const LIMITS = {
+  promptBytes: MIB,
+  /** One `systemPrompt` or `appendSystemPrompt`. They travel on stdin, so argv limits do not apply. */
+  systemPromptBytes: 256 * KIB,
+  outputSchemaBytes: 64 * KIB,
+  metadataBytes: 64 * KIB,
+  metadataEntries: 64,
+  envEntries: 64,
+  envValueBytes: 32 * KIB,
+  /** All tool rules of one list together. They travel in one argv entry, and Linux refuses one over 128 KiB. */
+  toolRulesBytes: 64 * KIB,
+  toolRules: 256,
+  jsonDepth: 64,
+  jobBodyBytes: 8 * MIB,
+  batchBodyBytes: 16 * MIB,
+  batchJobs: 1_000,
+  idempotencyKeyChars: 255,
+  idempotencyMs: DAY_MS,
+  maxTurns: 1_000,
+  attempts: 10,
+  priority: 9,
+  timeoutMs: DAY_MS,
+  timeoutMinMs: SECOND_MS,
+  delayMs: 30 * DAY_MS,
+  backoffMs: DAY_MS,
+  maxBudgetUsd: 100_000,
+  resultWaitSeconds: 60,
+  listItems: 100,
+} as const
+
+/** Defaults of a job. Each is what a field means when it is left out. */
+export const DEFAULTS = {
+  permissionMode: 'dontAsk',
+  timeoutMs: 30 * MINUTE_MS,
+  idleTimeoutMs: 10 * MINUTE_MS,
+  attempts: 3,
+  backoff: { type: 'exponential', delayMs: SECOND_MS, maxDelayMs: MINUTE_MS, jitter: 0.5 },
+  listItems: 20,
+  pingMs: 15 * SECOND_MS,
+} as const

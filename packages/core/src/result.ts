@@ -1,0 +1,62 @@
+import { z } from 'zod'
+import { JOB_ERROR_CODES } from './errors.js'
+
+/** Tokens of a job or attempt, as the Messages API counts them. */
+export const usageSchema = z.object({
+  inputTokens: z.number(),
+  outputTokens: z.number(),
+  cacheReadTokens: z.number(),
+  cacheCreationTokens: z.number(),
+})
+export type Usage = z.infer<typeof usageSchema>
+
+export const NO_USAGE: Usage = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheCreationTokens: 0 }
+
+/** Sum of two usages, field by field. */
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
+    cacheCreationTokens: a.cacheCreationTokens + b.cacheCreationTokens,
+  }
+}
+
+/** How the attempt's process came to be: started for it, started ahead, or used before and proven clean. */
+export const START_KINDS = ['cold', 'spare', 'reused'] as const
+export type StartKind = (typeof START_KINDS)[number]
+
+/** The result of a completed job: the BullMQ return value, and `result` in the API. */
+export const jobResultSchema = z.object({
+  text: z.string(),
+  structuredOutput: z.unknown().optional(),
+  /** The conversation's id as claude gave it. */
+  sessionId: z.string(),
+  numTurns: z.number(),
+  /** From the attempt's start to its end, ms. */
+  durationMs: z.number(),
+  /** From the moment the job might first run to its first attempt's start, ms. */
+  queueMs: z.number(),
+  attempt: z.number(),
+  start: z.enum(START_KINDS),
+  usage: usageSchema,
+  /** This attempt's own cost, USD; not the running total of the process. */
+  costUsd: z.number(),
+  model: z.string(),
+  /** Tool name to times used. */
+  tools: z.record(z.string(), z.number()),
+  permissionDenials: z.array(z.object({ toolName: z.string(), toolUseId: z.string() })),
+  log: z.object({ lines: z.number(), errors: z.number(), warnings: z.number() }),
+  worker: z.string(),
+})
+export type JobResult = z.infer<typeof jobResultSchema>
+
+/** How a failed attempt or job describes itself. */
+export const jobErrorSchema = z.object({
+  code: z.enum(JOB_ERROR_CODES),
+  message: z.string(),
+  retryable: z.boolean(),
+  attempt: z.number(),
+  details: z.record(z.string(), z.unknown()),
+})
+export type JobError = z.infer<typeof jobErrorSchema>

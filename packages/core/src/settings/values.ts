@@ -1,0 +1,56 @@
+import { z } from 'zod'
+
+/** A whole number written in digits, from `min` to `max`. */
+export function wholeNumber(min: number, max: number) {
+  const message = `is not a whole number from ${min} to ${max}`
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, message)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, message)
+}
+
+export const port = wholeNumber(0, 65_535)
+
+/** Milliseconds, from `min` to one week. */
+export const durationMs = (min: number) => wholeNumber(min, 7 * 24 * 3_600_000)
+
+export const host = z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'is not a host name or address')
+
+/** `redis://` or `rediss://`, or `unix:///path`. The message never repeats the value: it may hold a password. */
+export const redisUrl = z
+  .string({ error: 'is not set; give the address of a Redis, such as redis://127.0.0.1:6379' })
+  .refine((value) => {
+    try {
+      const url = new URL(value)
+      if (url.protocol === 'unix:') return url.pathname.length > 1
+      return (
+        (url.protocol === 'redis:' || url.protocol === 'rediss:') &&
+        url.hostname !== '' &&
+        /^(\/|\/\d{1,4})?$/.test(url.pathname)
+      )
+    } catch {
+      return false
+    }
+  }, 'is not a Redis address such as redis://127.0.0.1:6379 or rediss://user:password@host:6380/0')
+
+/** Prefix of every key. Braces make it a hash tag, for Redis Cluster. */
+export const prefix = z
+  .string()
+  .regex(/^[A-Za-z0-9_{}.-]{1,64}$/, 'may have letters, digits and _ - . { } only, at most 64')
+
+export const logLevel = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+  error: 'is not one of fatal, error, warn, info, debug, trace, silent',
+})
+
+export const absolutePath = z
+  .string()
+  .refine((value) => value.startsWith('/') && !value.includes('\0'), 'is not an absolute path')
+
+/** A comma separated list; blanks around entries do not count. */
+export const commaList = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== ''),
+)

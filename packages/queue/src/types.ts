@@ -1,0 +1,186 @@
+import type {
+  EventBody,
+  JobError,
+  JobListQuery,
+  JobPage,
+  JobResult,
+  JobSpec,
+  JobState,
+  JobView,
+  PoolCounters,
+  Stats,
+  StreamEvent,
+  Usage,
+  WorkerView,
+} from '@claude-fleet/core'
+
+/** A connection to one Redis. The client library behind it never shows. */
+export interface RedisConnection {
+  /** Round trip, ms. Rejects with FleetError `UNAVAILABLE` when Redis does not answer in time. */
+  ping(): Promise<number>
+  close(): Promise<void>
+}
+
+/** The least a logger must do here; pino's is one. */
+export interface Log {
+  debug(facts: object, message: string): void
+  info(facts: object, message: string): void
+  warn(facts: object, message: string): void
+  error(facts: object, message: string): void
+}
+
+export interface EnqueueRequest {
+  tenant: string
+  spec: JobSpec
+  /** Makes the call safe to repeat for 24 h. */
+  idempotencyKey?: string | undefined
+  retryOf?: string | undefined
+}
+
+export interface EnqueueReply {
+  job: JobView
+  /** False when the idempotency key had already made this job. */
+  created: boolean
+}
+
+/**
+ * Puts jobs into the fleet and asks about them. Every call has its own deadline and rejects with FleetError
+ * `UNAVAILABLE` when Redis does not answer; a job of another tenant does not exist.
+ */
+export interface Producer {
+  /** Rejects with `IDEMPOTENCY_MISMATCH` when the key was used for another body. */
+  enqueue(request: EnqueueRequest): Promise<EnqueueReply>
+  /** All jobs are new and share one batch id. */
+  enqueueBatch(
+    tenant: string,
+    items: readonly { spec: JobSpec; customId?: string | undefined }[],
+  ): Promise<{ id: string; jobs: JobView[] }>
+  get(tenant: string, jobId: string): Promise<JobView | undefined>
+  list(tenant: string, query: JobListQuery): Promise<JobPage>
+  /** Asks for the job's end. `ended` when it had already ended (nothing changes), undefined when it does not exist. */
+  cancel(tenant: string, jobId: string, reason: string): Promise<'cancelling' | 'ended' | undefined>
+  /** A new job with the same spec. Rejects with `CONFLICT` when the old one has not ended; undefined: no such job. */
+  retry(tenant: string, jobId: string): Promise<JobView | undefined>
+  close(): Promise<void>
+}
+
+/** Reads streams. One Redis subscriber connection, however many streams. */
+export interface EventReader {
+  /**
+   * Every event of the job after `after` (0: from the start), once, in order, without a gap, ending with the job's
+   * last event. What was cut from the log is said by one `gap` event. Resolves by returning when `signal` aborts.
+   * Throws FleetError `NOT_FOUND` when the job does not exist for the tenant.
+   */
+  events(tenant: string, jobId: string, options: { after: number; signal: AbortSignal }): AsyncIterable<StreamEvent>
+  /** The job once it has ended, or as it is when `waitMs` have passed or `signal` aborts. Undefined: no such job. */
+  waitForEnd(
+    tenant: string,
+    jobId: string,
+    options: { waitMs: number; signal: AbortSignal },
+  ): Promise<JobView | undefined>
+  close(): Promise<void>
+}
+
+/** Why an attempt must stop. Reason of `Claim.signal`. */
+export type AttemptStop =
+  | { kind: 'cancelled'; reason: string }
+  /** The lock was lost: another attempt may run. Nothing more can be written. */
+  | { kind: 'fenced' }
+  /** The worker shuts down and its deadline has passed. */
+  | { kind: 'drain' }
+
+/** One attempt at one job, as the worker holds it. */
+export interface Claim {
+  readonly jobId: string
+  readonly tenant: string
+  readonly spec: JobSpec
+  readonly createdAt: number
+  /** From 1, over all workers. */
+  readonly attempt: number
+  /** Attempts that failed before this one. */
+  readonly failures: number
+  /** ms from when the job might first run to its first attempt. */
+  readonly queueMs: number
+  /** Spent by earlier attempts, USD. */
+  readonly spentUsd: number
+  readonly signal: AbortSignal
+  /**
+   * Appends an event to the job's stream; text deltas are coalesced. Returns at once. When the writer holds more than
+   * its bound, `drained()` is how to wait.
+   */
+  write(body: EventBody): void
+  /** Resolves when the writer holds less than its bound again, or the claim is aborted. */
+  drained(): Promise<void>
+}
+
+/** What an attempt came to. The consumer writes it: seal first, then BullMQ. */
+export type AttemptOutcome = { costUsd: number; usage: Usage; tools: Readonly<Record<string, number>> } & (
+  | { type: 'completed'; result: JobResult; firstTextMs: number | undefined }
+  | { type: 'failed'; error: JobError }
+  | { type: 'cancelled'; reason: string }
+  | { type: 'retry'; error: JobError; delayMs: number }
+  | { type: 'parked'; error: JobError; resumesAt: number }
+  /** Handed back unspent: no failure is counted. `delayMs` 0: to the head of the queue. */
+  | { type: 'returned'; delayMs: number; reason: string }
+  /** The lock was lost; there is nothing to write. */
+  | { type: 'fenced' }
+)
+
+export interface ConsumerOptions {
+  prefix: string
+  workerId: string
+  /** Attempts at once, at most. */
+  concurrency: number
+  retentionMs: number
+}
+
+/** Claims jobs and settles what came of them. */
+export interface Consumer {
+  /** Resolves when the first claim may come. Rejects with FleetError when Redis cannot be reached or is not fit. */
+  start(): Promise<void>
+  /** Claims nothing more. Attempts in progress go on. */
+  pause(): void
+  running(): number
+  /**
+   * Stops claiming, waits for attempts until `deadlineMs` have passed, then aborts them with `drain` and waits for their
+   * outcomes. A second call with a nearer deadline wins. Resolves when nothing is in progress.
+   */
+  stop(deadlineMs: number): Promise<void>
+}
+
+export interface WorkerStatus {
+  claudeVersion: string
+  limit: number
+  running: number
+  spares: number
+  credentials: string[]
+  pausedReason: string | undefined
+  pool: PoolCounters
+}
+
+/** This worker's place among the live ones. */
+export interface WorkerRegistration {
+  /** Sends a heartbeat now, beside the regular ones. */
+  beat(): Promise<void>
+  /** Takes the worker off the list. */
+  close(): Promise<void>
+}
+
+/** Operators' reads. The hot path does not use them. */
+export interface Admin {
+  workers(): Promise<WorkerView[]>
+  /** Sums of one tenant, or of all when undefined. */
+  stats(tenant: string | undefined): Promise<Stats>
+  countsByState(tenant: string | undefined): Promise<Record<JobState, number>>
+  /** Asks a worker to drain. False: no live worker has this id. */
+  drainWorker(workerId: string): Promise<boolean>
+  close(): Promise<void>
+}
+
+/** Removes what has outlived retention and mends what a crash left half done. Any number may run at once. */
+export interface Janitor {
+  start(): void
+  /** One pass now; resolves to what it did. */
+  sweep(): Promise<{ removed: number; repaired: number }>
+  stop(): Promise<void>
+}
