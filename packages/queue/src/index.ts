@@ -1,1 +1,27 @@
-export {}
+export { connectRedis, type ConnectOptions } from './redis/connect.js'
+export { checkRedis } from './redis/check.js'
+export { newBatchId, newJobId, newSessionId } from './ids.js'
+export { createProducer, type ProducerOptions, type QueueDeps } from './jobs/producer.js'
+export { createEventReader } from './events/reader.js'
+export { createConsumer, type ConsumerDeps } from './consumer/consumer.js'
+export { registerWorker, type RegistrationDeps, type RegistrationOptions } from './workers/registration.js'
+export { createAdmin } from './admin/admin.js'
+export { createJanitor, type JanitorOptions } from './janitor/janitor.js'
+export { OPEN_GATE, type AdmissionDecision, type AdmissionGate } from './admission/gate.js'
+export type {
+  Admin,
+  AttemptOutcome,
+  AttemptStop,
+  Claim,
+  Consumer,
+  ConsumerOptions,
+  EnqueueReply,
+  EnqueueRequest,
+  EventReader,
+  Janitor,
+  Log,
+  Producer,
+  RedisConnection,
+  WorkerRegistration,
+  WorkerStatus,
+} from './types.js'
