@@ -1,0 +1,61 @@
+import type { JobState } from '@claude-fleet/core'
+
+/** The BullMQ queue all jobs are in. BullMQ's own keys begin with `{prefix}:prompts:`. */
+export const QUEUE_NAME = 'prompts'
+
+/** Names of the fleet's keys. In a Cluster the prefix is a hash tag such as `{fleet}`, so that all share one slot. */
+export interface Keys {
+  readonly prefix: string
+  /** Hash: the record of a job, the truth about its state. */
+  job(id: string): string
+  /** Stream: the events of a job, one entry a batch, entry id `<last seq>-0`. */
+  log(id: string): string
+  /** Channel: live events of a job. */
+  events(id: string): string
+  /** Channel: cancel and drain requests. */
+  control: string
+  /** Sorted set by creation: the jobs of a tenant, of one state, of a batch or of a session. */
+  jobs(tenant: string): string
+  state(tenant: string, state: JobState): string
+  batch(tenant: string, batch: string): string
+  session(tenant: string, session: string): string
+  /** Sorted set by end: every ended job, as `id|tenant|batch|session`. */
+  ended: string
+  /** Sorted set by due time: jobs that wait for a moment. */
+  due: string
+  /** Sorted set by creation: records whose BullMQ job may not exist yet. */
+  unplaced: string
+  tenants: string
+  stats(tenant: string, minute: number): string
+  totals(tenant: string): string
+  worker(id: string): string
+  workers: string
+  /** BullMQ's hash of a job. */
+  bullJob(id: string): string
+  bull(name: string): string
+}
+
+/** Every key of a fleet with this prefix. */
+export function createKeys(prefix: string): Keys {
+  return {
+    prefix,
+    job: (id) => `${prefix}:job:${id}`,
+    log: (id) => `${prefix}:log:${id}`,
+    events: (id) => `${prefix}:events:${id}`,
+    control: `${prefix}:control`,
+    jobs: (tenant) => `${prefix}:jobs:${tenant}`,
+    state: (tenant, state) => `${prefix}:jobs:${tenant}:${state}`,
+    batch: (tenant, batch) => `${prefix}:jobs:${tenant}:batch:${batch}`,
+    session: (tenant, session) => `${prefix}:jobs:${tenant}:session:${session}`,
+    ended: `${prefix}:ended`,
+    due: `${prefix}:due`,
+    unplaced: `${prefix}:unplaced`,
+    tenants: `${prefix}:tenants`,
+    stats: (tenant, minute) => `${prefix}:stats:${tenant}:${minute}`,
+    totals: (tenant) => `${prefix}:totals:${tenant}`,
+    worker: (id) => `${prefix}:worker:${id}`,
+    workers: `${prefix}:workers`,
+    bullJob: (id) => `${prefix}:${QUEUE_NAME}:${id}`,
+    bull: (name) => `${prefix}:${QUEUE_NAME}:${name}`,
+  }
+}

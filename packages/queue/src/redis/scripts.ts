@@ -1,0 +1,62 @@
+import { FleetError } from '@claude-fleet/core'
+import type { ChainableCommander, Redis } from 'ioredis'
+import { z } from 'zod'
+import { ABANDON } from './scripts/abandon.js'
+import { APPEND } from './scripts/append.js'
+import { BEGIN } from './scripts/begin.js'
+import { CANCEL } from './scripts/cancel.js'
+import { ENQUEUE } from './scripts/enqueue.js'
+import { PRELUDE } from './scripts/prelude.js'
+import { RIPEN } from './scripts/ripen.js'
+import { SETTLE } from './scripts/settle.js'
+
+const SCRIPTS = {
+  fleetEnqueue: ENQUEUE,
+  fleetBegin: BEGIN,
+  fleetAppend: APPEND,
+  fleetSettle: SETTLE,
+  fleetCancel: CANCEL,
+  fleetAbandon: ABANDON,
+  fleetRipen: RIPEN,
+} as const
+export type ScriptName = keyof typeof SCRIPTS
+
+/** Makes the fleet's scripts commands of this client. They travel by hash; the text is sent when Redis lacks it. */
+export function defineScripts(client: Redis): void {
+  for (const [name, lua] of Object.entries(SCRIPTS)) {
+    client.defineCommand(name, { numberOfKeys: 1, lua: PRELUDE + lua })
+  }
+}
+
+/** Runs one script and returns its answer: a word, and what belongs to it. */
+export async function runScript(
+  client: Redis,
+  name: ScriptName,
+  key: string,
+  args: readonly (string | number)[],
+): Promise<string[]> {
+  const commands = client as unknown as Record<ScriptName, ScriptCommand>
+  return readReply(name, await commands[name](key, ...args))
+}
+
+/** Adds a script to a pipeline. Its raw answer is read with `readReply`. */
+export function pipeScript(
+  pipeline: ChainableCommander,
+  name: ScriptName,
+  key: string,
+  args: readonly (string | number)[],
+): void {
+  const commands = pipeline as unknown as Record<ScriptName, (key: string, ...args: (string | number)[]) => unknown>
+  commands[name](key, ...args)
+}
+
+type ScriptCommand = (key: string, ...args: (string | number)[]) => Promise<unknown>
+
+const replySchema = z.array(z.string())
+
+/** What a script answered, as strings. */
+export function readReply(name: ScriptName, reply: unknown): string[] {
+  const parsed = replySchema.safeParse(reply)
+  if (!parsed.success) throw new FleetError('INTERNAL', `the script ${name} gave an answer of another shape`)
+  return parsed.data
+}

@@ -1,0 +1,100 @@
+import { JOB_STATES, JOB_TRANSITIONS } from '@claude-fleet/core'
+import { LATENCY_BOUNDS_MS } from '../../admin/histogram.js'
+
+/** Log entries kept for one job, about. */
+export const LOG_ENTRIES = 10_000
+const STATS_KEPT_MS = 2 * 3_600_000
+const TOOL_NAMES_MAX = 500
+
+const legal = JOB_STATES.map((from) => {
+  const targets = JOB_TRANSITIONS[from].map((to) => `${to}=1`).join(',')
+  return `${from}={${targets}}`
+}).join(',')
+
+/**
+ * What every script begins with. ARGV[1] prefix, ARGV[2] job id; KEYS[1] is the job's record, and all other keys are
+ * derived from the prefix, whose hash tag they share in a Cluster. Times are Redis's own: workers' clocks differ.
+ */
+export const PRELUDE = `
+local P, ID = ARGV[1], ARGV[2]
+local JOB, LOG = P .. ':job:' .. ID, P .. ':log:' .. ID
+local LEGAL = {${legal}}
+
+local function int(n) return string.format('%.0f', n) end
+local function field(name) return redis.call('HGET', JOB, name) end
+local function state_key(tenant, state) return P .. ':jobs:' .. tenant .. ':' .. state end
+local function now_ms()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+-- The only writer of a job's state.
+local function move(tenant, from, to)
+  if not LEGAL[from][to] then error('a job cannot go from ' .. from .. ' to ' .. to) end
+  redis.call('ZREM', state_key(tenant, from), ID)
+  redis.call('ZADD', state_key(tenant, to), field('createdAt'), ID)
+  redis.call('HSET', JOB, 'state', to)
+end
+
+local function append(last, json)
+  redis.call('XADD', LOG, 'MAXLEN', '~', '${LOG_ENTRIES}', int(last) .. '-0', 'e', json)
+  redis.call('HSET', JOB, 'seq', int(last))
+  redis.call('PUBLISH', P .. ':events:' .. ID, json)
+end
+
+local function event(kind, attempt, seq, now, extra)
+  local e = { jobId = ID, attempt = tonumber(attempt), seq = tonumber(seq), ts = now, type = kind }
+  for k, v in pairs(extra) do e[k] = v end
+  return cjson.encode(e)
+end
+
+local function bucket(key, name, ms)
+  ms = tonumber(ms)
+  if not ms or ms < 0 then return end
+  local bounds, at = {${LATENCY_BOUNDS_MS.join(',')}}, 0
+  while at < #bounds and ms > bounds[at + 1] do at = at + 1 end
+  redis.call('HINCRBY', key, name .. ':' .. at, 1)
+end
+
+-- Nothing follows a seal: it is the end event, and the state read from it is final.
+local function seal(state, seq, json, now, retention, first_text)
+  local r = redis.call('HMGET', JOB, 'tenant', 'state', 'createdAt', 'delayMs', 'queueMs', 'batch', 'session')
+  local tenant = r[1]
+  move(tenant, r[2], state)
+  redis.call('HSET', JOB, 'seal', json, 'finishedAt', int(now))
+  redis.call('HDEL', JOB, 'cancel', 'resumesAt', 'dueAt')
+  redis.call('ZREM', P .. ':due', ID)
+  redis.call('ZREM', P .. ':unplaced', ID)
+  redis.call('ZADD', P .. ':ended', int(now), ID .. '|' .. tenant .. '|' .. (r[6] or '') .. '|' .. (r[7] or ''))
+  redis.call('PEXPIRE', JOB, retention)
+  redis.call('PEXPIRE', LOG, retention)
+  local key = P .. ':stats:' .. tenant .. ':' .. int(math.floor(now / 60000))
+  redis.call('HINCRBY', key, state, 1)
+  bucket(key, 'q', r[5])
+  bucket(key, 'f', first_text)
+  bucket(key, 't', now - tonumber(r[3]) - tonumber(r[4] or 0))
+  redis.call('PEXPIRE', key, '${STATS_KEPT_MS}')
+end
+
+-- What an attempt cost, added to the job and to the tenant's totals.
+local function spend(tenant, cost, usage, tools)
+  local totals = P .. ':totals:' .. tenant
+  for name, amount in pairs(usage) do
+    if amount ~= 0 then
+      redis.call('HINCRBY', JOB, name, int(amount))
+      redis.call('HINCRBY', totals, name, int(amount))
+    end
+  end
+  if tonumber(cost) > 0 then
+    redis.call('HINCRBYFLOAT', JOB, 'costUsd', cost)
+    redis.call('HINCRBYFLOAT', totals, 'costUsd', cost)
+  end
+  for name, times in pairs(tools) do
+    local f = 'tool:' .. name
+    -- Tools of MCP servers can have any name; the hash must not grow without end.
+    if redis.call('HLEN', totals) < ${TOOL_NAMES_MAX} or redis.call('HEXISTS', totals, f) == 1 then
+      redis.call('HINCRBY', totals, f, int(times))
+    end
+  end
+end
+`
