@@ -30,6 +30,8 @@ export interface Keys {
   totals(tenant: string): string
   worker(id: string): string
   workers: string
+  /** Names the instance of a worker that was asked to drain. */
+  drain(id: string): string
   /** BullMQ's hash of a job. */
   bullJob(id: string): string
   bull(name: string): string
@@ -55,6 +57,7 @@ export function createKeys(prefix: string): Keys {
     totals: (tenant) => `${prefix}:totals:${tenant}`,
     worker: (id) => `${prefix}:worker:${id}`,
     workers: `${prefix}:workers`,
+    drain: (id) => `${prefix}:drain:${id}`,
     bullJob: (id) => `${prefix}:${QUEUE_NAME}:${id}`,
     bull: (name) => `${prefix}:${QUEUE_NAME}:${name}`,
   }

@@ -1,8 +1,115 @@
-import { FleetError } from '@claude-fleet/core'
+import { JOB_STATES, type JobState, type PoolCounters, type WorkerView } from '@claude-fleet/core'
+import { parseJson } from '../jobs/seal.js'
 import type { QueueDeps } from '../jobs/producer.js'
+import { createKeys } from '../keys.js'
+import { clientOf } from '../redis/connect.js'
+import { within } from '../redis/deadline.js'
+import { runScript } from '../redis/scripts.js'
 import type { Admin } from '../types.js'
+import { heartbeatSchema, type Heartbeat } from '../workers/heartbeat.js'
+import { foldStats, type MinuteCounts } from './stats.js'
 
-/** Being built. */
-export function createAdmin(_deps: QueueDeps, _options: { prefix: string }): Admin {
-  throw new FleetError('INTERNAL', 'not built yet')
+const CALL_MS = 5_000
+const MINUTE_MS = 60_000
+const STATS_MINUTES = 60
+const RIPEN_MAX = 5_000
+/** A drain request that no heartbeat has read by then is void. */
+const DRAIN_KEPT_MS = 60_000
+
+/** Operators' reads and requests. Each call ends within 5 s or rejects with FleetError `UNAVAILABLE`. */
+export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: string }): Admin {
+  const client = clientOf(redis)
+  const keys = createKeys(prefix)
+
+  async function live(): Promise<{ beat: Heartbeat; lastSeen: number }[]> {
+    const scored = await client.zrange(keys.workers, 0, -1, 'WITHSCORES')
+    const ids = scored.filter((_entry, at) => at % 2 === 0)
+    if (ids.length === 0) return []
+    const texts = await client.mget(ids.map(keys.worker))
+    const found: { beat: Heartbeat; lastSeen: number }[] = []
+    for (const [at, id] of ids.entries()) {
+      const text = texts[at]
+      if (text == null) {
+        // Lapsed. Taken off by its last beat's score, so that a worker that has just come back stays.
+        await client.zremrangebyscore(keys.workers, scored[2 * at + 1] ?? '0', scored[2 * at + 1] ?? '0')
+        continue
+      }
+      const parsed = heartbeatSchema.safeParse(parseJson(text))
+      if (parsed.success) found.push({ beat: parsed.data, lastSeen: Number(scored[2 * at + 1]) })
+      else log.warn({ workerId: id }, 'a heartbeat could not be read')
+    }
+    return found
+  }
+
+  async function workers(): Promise<WorkerView[]> {
+    return (await live()).map(({ beat: { instance: _instance, pool: _pool, ...shown }, lastSeen }) => ({
+      ...shown,
+      lastSeen,
+    }))
+  }
+
+  async function tenantsOf(tenant: string | undefined): Promise<string[]> {
+    return tenant === undefined ? client.smembers(keys.tenants) : [tenant]
+  }
+
+  async function counts(tenant: string | undefined): Promise<Record<JobState, number>> {
+    await runScript(client, 'fleetRipen', keys.due, [prefix, '', RIPEN_MAX])
+    const sums = Object.fromEntries(JOB_STATES.map((state) => [state, 0])) as Record<JobState, number>
+    for (const name of await tenantsOf(tenant)) {
+      const pipeline = client.pipeline()
+      for (const state of JOB_STATES) pipeline.zcard(keys.state(name, state))
+      const replies = (await pipeline.exec()) ?? []
+      for (const [at, state] of JOB_STATES.entries()) sums[state] += Number(replies[at]?.[1] ?? 0)
+    }
+    return sums
+  }
+
+  async function redisNow(): Promise<number> {
+    const [seconds, micros] = await client.time()
+    return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000)
+  }
+
+  async function stats(tenant: string | undefined) {
+    const jobs = await counts(tenant)
+    const now = await redisNow()
+    const minutes: MinuteCounts[] = []
+    const totals: Record<string, string>[] = []
+    let oldest = now
+    for (const name of await tenantsOf(tenant)) {
+      totals.push(await client.hgetall(keys.totals(name)))
+      const [, score] = await client.zrange(keys.state(name, 'waiting'), 0, 0, 'WITHSCORES')
+      if (score !== undefined) oldest = Math.min(oldest, Number(score))
+      const minute = Math.floor(now / MINUTE_MS)
+      const pipeline = client.pipeline()
+      for (let back = 0; back < STATS_MINUTES; back += 1) pipeline.hgetall(keys.stats(name, minute - back))
+      for (const [back, [fault, fields]] of ((await pipeline.exec()) ?? []).entries()) {
+        if (fault !== null) throw fault
+        minutes.push({ back, fields: fields as Record<string, string> })
+      }
+    }
+    const pool: PoolCounters = { created: 0, reused: 0, spare: 0, cold: 0, destroyed: 0 }
+    for (const { beat } of await live()) {
+      for (const name of Object.keys(pool) as (keyof PoolCounters)[]) pool[name] += beat.pool[name]
+    }
+    const elapsedShare = (now % MINUTE_MS) / MINUTE_MS
+    return { jobs, oldestWaitingMs: now - oldest, pool, ...foldStats(minutes, totals, elapsedShare) }
+  }
+
+  async function drainWorker(workerId: string): Promise<boolean> {
+    const text = await client.get(keys.worker(workerId))
+    const parsed = heartbeatSchema.safeParse(parseJson(text ?? undefined))
+    if (!parsed.success) return false
+    await client.set(keys.drain(workerId), parsed.data.instance, 'PX', DRAIN_KEPT_MS)
+    await client.publish(keys.control, JSON.stringify({ type: 'drain', worker: workerId }))
+    return true
+  }
+
+  const call = <T>(work: Promise<T>) => within(CALL_MS, work, 'Redis did not answer')
+  return {
+    workers: () => call(workers()),
+    stats: (tenant) => call(stats(tenant)),
+    countsByState: (tenant) => call(counts(tenant)),
+    drainWorker: (workerId) => call(drainWorker(workerId)),
+    close: async () => undefined,
+  }
 }

@@ -1,14 +1,163 @@
 import { FleetError } from '@claude-fleet/core'
+import { Worker } from 'bullmq'
 import type { AdmissionGate } from '../admission/gate.js'
 import type { QueueDeps } from '../jobs/producer.js'
+import { createKeys, QUEUE_NAME } from '../keys.js'
+import { checkRedis } from '../redis/check.js'
+import { clientOf, subscriptionsOf } from '../redis/connect.js'
+import { within } from '../redis/deadline.js'
 import type { AttemptOutcome, Claim, Consumer, ConsumerOptions } from '../types.js'
+import { createAttempts } from './attempts.js'
+import { parseControl } from './control.js'
+import { createLocks, type Locks } from './locks.js'
+import { quarantineBroken } from './quarantine.js'
+import { LOCK_TIMING, type LockTiming } from './timing.js'
+
+const START_MS = 10_000
+const CLOSE_MS = 3_000
+/** A cancel request that was published while this worker could not hear is found by looking, this often. */
+const CANCEL_CHECK_MS = 2_000
+/** BullMQ fails a job past this without calling us; the fleet counts lost workers itself. */
+const NEVER = 1_000_000_000
 
 export interface ConsumerDeps extends QueueDeps {
+  /** Runs one attempt. Must settle soon after `claim.signal` aborts; what it throws counts as `INTERNAL`. */
   run: (claim: Claim) => Promise<AttemptOutcome>
   admission?: AdmissionGate | undefined
 }
 
-/** Being built. */
-export function createConsumer(_deps: ConsumerDeps, _options: ConsumerOptions): Consumer {
-  throw new FleetError('INTERNAL', 'not built yet')
+type ConsumerState = 'new' | 'starting' | 'claiming' | 'paused' | 'stopping' | 'stopped'
+
+/**
+ * Claims jobs through a BullMQ worker, whose counters, lock renewal and retries are not used: attempts, fences and
+ * outcomes are the record's. `timing` is for tests.
+ */
+export function createConsumer(
+  deps: ConsumerDeps,
+  options: ConsumerOptions,
+  timing: LockTiming = LOCK_TIMING,
+): Consumer {
+  const { redis, log } = deps
+  const client = clientOf(redis)
+  const keys = createKeys(options.prefix)
+  let state: ConsumerState = 'new'
+  let worker: Worker | undefined
+  let locks: Locks | undefined
+  let cancelTimer: NodeJS.Timeout | undefined
+  let unlisten: (() => void) | undefined
+  let stopping: Promise<void> | undefined
+  let deadlineTimer: NodeJS.Timeout | undefined
+  let deadlineAt = Infinity
+
+  const attempts = createAttempts({ ...deps, client, keys, locks: heldLocks }, options)
+
+  function heldLocks(): Locks {
+    if (locks === undefined) throw new FleetError('INTERNAL', 'the consumer has not started')
+    return locks
+  }
+
+  async function start(): Promise<void> {
+    if (state !== 'new') throw new FleetError('INTERNAL', `a consumer starts once; it is ${state}`)
+    state = 'starting'
+    await checkRedis(redis)
+    const made = new Worker(QUEUE_NAME, (job, token) => attempts.handle(job, token ?? ''), {
+      connection: client,
+      prefix: options.prefix,
+      name: options.workerId,
+      concurrency: options.concurrency,
+      autorun: false,
+      lockDuration: timing.lockMs,
+      skipLockRenewal: true,
+      stalledInterval: timing.stalledMs,
+      maxStalledCount: NEVER,
+    })
+    worker = made
+    made.on('error', onWorkerError)
+    locks = createLocks({ extend: (ids, tokens, ms) => made.extendJobLocks(ids, tokens, ms), log }, timing)
+    try {
+      unlisten = await within(
+        START_MS,
+        subscriptionsOf(redis).listen(keys.control, { message: onControl, restored: () => void checkCancels() }),
+        'Redis did not answer',
+      )
+      await within(START_MS, made.waitUntilReady(), 'Redis did not answer')
+    } catch (cause) {
+      await stop(0)
+      throw cause
+    }
+    cancelTimer = setInterval(() => void checkCancels(), CANCEL_CHECK_MS)
+    if (state !== 'starting') return
+    state = 'claiming'
+    made.run().catch((err: unknown) => log.error({ err }, 'the claiming of jobs broke off'))
+  }
+
+  function onWorkerError(err: Error): void {
+    if (err instanceof SyntaxError) {
+      quarantineBroken({ client, keys, log }, options.retentionMs).catch((cause: unknown) =>
+        log.warn({ err: cause }, 'a broken job could not be put into quarantine'),
+      )
+    } else log.debug({ err }, 'the queue reported an error')
+  }
+
+  function onControl(text: string): void {
+    const message = parseControl(text)
+    if (message?.type === 'cancel') attempts.stop({ kind: 'cancelled', reason: message.reason }, message.id)
+  }
+
+  async function checkCancels(): Promise<void> {
+    const ids = attempts.ids()
+    if (ids.length === 0 || client.status !== 'ready') return
+    const pipeline = client.pipeline()
+    for (const id of ids) pipeline.hget(keys.job(id), 'cancel')
+    const replies = (await pipeline.exec().catch(() => null)) ?? []
+    for (const [at, id] of ids.entries()) {
+      const reason = replies[at]?.[1]
+      if (typeof reason === 'string') attempts.stop({ kind: 'cancelled', reason }, id)
+    }
+  }
+
+  function pause(): void {
+    if (state !== 'claiming') return
+    state = 'paused'
+    attempts.refuse()
+    worker?.pause(true).catch((err: unknown) => log.debug({ err }, 'the queue reported an error'))
+  }
+
+  function stop(deadlineMs: number): Promise<void> {
+    pause()
+    attempts.refuse()
+    const at = performance.now() + deadlineMs
+    if (at < deadlineAt) {
+      deadlineAt = at
+      clearTimeout(deadlineTimer)
+      deadlineTimer = setTimeout(() => attempts.stop({ kind: 'drain' }), Math.max(0, deadlineMs))
+    }
+    stopping ??= finish()
+    return stopping
+  }
+
+  async function finish(): Promise<void> {
+    state = 'stopping'
+    await attempts.idle()
+    clearTimeout(deadlineTimer)
+    clearInterval(cancelTimer)
+    unlisten?.()
+    await closeWorker()
+    locks?.close()
+    state = 'stopped'
+  }
+
+  /** BullMQ's own close never returns when Redis is gone, so a clock ends it. */
+  async function closeWorker(): Promise<void> {
+    const closing = worker
+    if (closing === undefined) return
+    try {
+      await within(CLOSE_MS, closing.close(), 'the queue did not close')
+    } catch (err) {
+      log.warn({ err }, 'the queue did not close in time; its connections are cut')
+      await within(CLOSE_MS, closing.getBackend().close(true), 'the queue did not close').catch(() => undefined)
+    }
+  }
+
+  return { start, pause, running: attempts.running, stop }
 }

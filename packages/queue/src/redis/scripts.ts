@@ -3,6 +3,7 @@ import type { ChainableCommander, Redis } from 'ioredis'
 import { z } from 'zod'
 import { ABANDON } from './scripts/abandon.js'
 import { APPEND } from './scripts/append.js'
+import { BEAT } from './scripts/beat.js'
 import { BEGIN } from './scripts/begin.js'
 import { CANCEL } from './scripts/cancel.js'
 import { ENQUEUE } from './scripts/enqueue.js'
@@ -18,6 +19,7 @@ const SCRIPTS = {
   fleetCancel: CANCEL,
   fleetAbandon: ABANDON,
   fleetRipen: RIPEN,
+  fleetBeat: BEAT,
 } as const
 export type ScriptName = keyof typeof SCRIPTS
 

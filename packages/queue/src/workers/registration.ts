@@ -1,9 +1,19 @@
 import { FleetError } from '@claude-fleet/core'
+import { parseControl } from '../consumer/control.js'
+import { newFence } from '../ids.js'
 import type { QueueDeps } from '../jobs/producer.js'
+import { createKeys } from '../keys.js'
+import { clientOf, subscriptionsOf } from '../redis/connect.js'
+import { pause, within } from '../redis/deadline.js'
+import { runScript } from '../redis/scripts.js'
 import type { WorkerRegistration, WorkerStatus } from '../types.js'
+import { HEARTBEAT_MS, HEARTBEAT_TTL_MS, type Heartbeat } from './heartbeat.js'
+
+const CALL_MS = 5_000
 
 export interface RegistrationDeps extends QueueDeps {
   status: () => WorkerStatus
+  /** Called once when an operator asks this worker to drain, or when another process has taken its id. */
   onDrain: () => void
 }
 
@@ -16,10 +26,88 @@ export interface RegistrationOptions {
   signal?: AbortSignal | undefined
 }
 
-/** Being built. */
+/**
+ * Puts this worker on the list of live ones and keeps it there. When the id is on it already, waits until that heartbeat
+ * has lapsed (up to 10 s after a crash). Rejects with FleetError `CONFLICT` when the other process beats again, and
+ * with `UNAVAILABLE` when Redis does not answer or `signal` aborts. `ttlMs` and `beatMs` are for tests.
+ */
 export async function registerWorker(
-  _deps: RegistrationDeps,
-  _options: RegistrationOptions,
+  deps: RegistrationDeps,
+  options: RegistrationOptions,
+  { ttlMs = HEARTBEAT_TTL_MS, beatMs = HEARTBEAT_MS } = {},
 ): Promise<WorkerRegistration> {
-  throw new FleetError('INTERNAL', 'not built yet')
+  const { redis, log, status, onDrain } = deps
+  const { workerId, host, pid } = options
+  const client = clientOf(redis)
+  const keys = createKeys(options.prefix)
+  const instance = newFence()
+  let drained = false
+
+  function drain(why: string): void {
+    if (drained) return
+    drained = true
+    log.info({ workerId }, why)
+    onDrain()
+  }
+
+  async function say(text: string): Promise<string[]> {
+    const args = [options.prefix, workerId, instance, text, ttlMs]
+    return within(CALL_MS, runScript(client, 'fleetBeat', keys.worker(workerId), args), 'Redis did not answer')
+  }
+
+  function heartbeat(): string {
+    const { pausedReason, ...facts } = status()
+    const said: Heartbeat = { instance, id: workerId, host, pid, ...facts }
+    return JSON.stringify(pausedReason === undefined ? said : { ...said, pausedReason })
+  }
+
+  async function enter(): Promise<void> {
+    let seenMs: number | undefined
+    for (;;) {
+      const [word] = await say(heartbeat())
+      if (word === 'ok') return
+      // Its time to live only falls, unless its process lives and beats.
+      const leftMs = await within(CALL_MS, client.pttl(keys.worker(workerId)), 'Redis did not answer')
+      if (seenMs === undefined) log.info({ workerId, leftMs }, 'waiting for the heartbeat of an older process to lapse')
+      if (seenMs !== undefined && leftMs > seenMs) {
+        throw new FleetError(
+          'CONFLICT',
+          `another live worker has the id ${workerId}; give this one its own FLEET_WORKER_ID`,
+        )
+      }
+      seenMs = leftMs
+      await pause(Math.min(Math.max(leftMs + 1, 1), beatMs / 2), options.signal)
+      if (options.signal?.aborted === true) throw new FleetError('UNAVAILABLE', 'the wait for the worker id was ended')
+    }
+  }
+
+  async function beat(): Promise<void> {
+    const [word, order] = await say(heartbeat())
+    if (word === 'taken') drain('another process has this worker id; this one drains')
+    if (order === 'drain') drain('asked to drain')
+  }
+
+  await enter()
+  const unlisten = await subscriptionsOf(redis).listen(keys.control, {
+    message(text) {
+      const message = parseControl(text)
+      // The request names the instance in Redis; the beat reads it, so a lost message is only a late one.
+      if (message?.type === 'drain' && message.worker === workerId) void beatQuietly()
+    },
+    restored: () => undefined,
+  })
+  async function beatQuietly(): Promise<void> {
+    await beat().catch((err: unknown) => log.warn({ err }, 'a heartbeat did not reach Redis'))
+  }
+  const timer = setInterval(() => void beatQuietly(), beatMs)
+
+  return {
+    beat,
+    async close() {
+      clearInterval(timer)
+      unlisten()
+      // Without Redis there is nothing to leave; the heartbeat lapses by itself.
+      await say('').catch((err: unknown) => log.debug({ err }, 'the worker could not take itself off the list'))
+    },
+  }
 }

@@ -1,0 +1,229 @@
+import { NO_USAGE, type JobResult, type JobSpec } from '@claude-fleet/core'
+import { DelayedError, type Job } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { OPEN_GATE, type AdmissionGate } from '../admission/gate.js'
+import { newFence } from '../ids.js'
+import { openEnvelope } from '../jobs/envelope.js'
+import { parseSeal } from '../jobs/seal.js'
+import type { Keys } from '../keys.js'
+import { within } from '../redis/deadline.js'
+import { runScript } from '../redis/scripts.js'
+import type { AttemptOutcome, AttemptStop, Claim, Log } from '../types.js'
+import { createHeld, openClaim, readBegun, type Begun, type Held } from './claim.js'
+import { dispose, dispositionOfSeal, isOrder, type Disposition } from './disposition.js'
+import type { Locks } from './locks.js'
+import { settle, unlessLost } from './settle.js'
+
+const DISPOSE_MS = 10_000
+/** How long a job of a newer fleet rests before a worker looks at it again. */
+const NEWER_MS = 60_000
+
+export interface AttemptsDeps {
+  client: Redis
+  keys: Keys
+  log: Log
+  locks: () => Locks
+  run: (claim: Claim) => Promise<AttemptOutcome>
+  admission?: AdmissionGate | undefined
+}
+
+export interface AttemptsOptions {
+  workerId: string
+  retentionMs: number
+}
+
+/** The attempts in progress in this process. */
+export interface Attempts {
+  /** BullMQ's processor. */
+  handle(job: Job, token: string): Promise<JobResult>
+  /** From now on jobs that BullMQ still hands over go back unspent. */
+  refuse(): void
+  running(): number
+  ids(): string[]
+  /** Asks one attempt to stop, or all. */
+  stop(reason: AttemptStop, id?: string): void
+  /** Resolves when nothing is in progress. */
+  idle(): Promise<void>
+}
+
+interface Progress {
+  held: Held
+  token: string
+  done: Promise<Disposition>
+}
+
+/** Invariant: at most one attempt of a job runs in this process, however often the job is handed to it. */
+export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): Attempts {
+  const { client, keys, log, admission = OPEN_GATE } = deps
+  const active = new Map<string, Progress>()
+  const idlers: (() => void)[] = []
+  let handling = 0
+  let refusing = false
+
+  const wakeWorkers = () => client.zadd(keys.bull('marker'), 0, '0')
+
+  async function handle(job: Job, token: string): Promise<JobResult> {
+    handling += 1
+    try {
+      return await handleCounted(job, token)
+    } finally {
+      handling -= 1
+      if (handling === 0) for (const idler of idlers.splice(0)) idler()
+    }
+  }
+
+  async function handleCounted(job: Job, token: string): Promise<JobResult> {
+    const id = job.id ?? ''
+    // No await between this look and `active.set`: two deliveries of one job cannot both start it.
+    let progress = active.get(id)
+    if (progress !== undefined) {
+      log.warn({ jobId: id }, 'a job came again to the worker that runs it; the running attempt keeps it')
+      progress.token = token
+      deps.locks().swap(id, token)
+    } else if (refusing) {
+      return await apply(job, token, { type: 'wait' })
+    } else {
+      progress = begin(job, token)
+    }
+    const disposition = await progress.done
+    // An older delivery of the job has nothing to say any more.
+    return await apply(job, token, progress.token === token ? disposition : { type: 'leave' })
+  }
+
+  function begin(job: Job, token: string): Progress {
+    const id = job.id ?? ''
+    const held = createHeld(id, newFence())
+    const takenAt = job.processedOn ?? Date.now()
+    deps.locks().hold(id, token, Math.max(0, Date.now() - takenAt), () => {
+      log.warn({ jobId: id }, 'the lock of a job was lost; its attempt stops')
+      held.lose()
+    })
+    const done = attempt(job, held)
+      .catch((err: unknown): Disposition => {
+        log.error({ err, jobId: id }, 'an attempt broke off; its lock lapses and the job starts again')
+        return { type: 'leave' }
+      })
+      .finally(() => {
+        deps.locks().release(id)
+        active.delete(id)
+      })
+    const progress = { held, token, done }
+    active.set(id, progress)
+    return progress
+  }
+
+  async function attempt(job: Job, held: Held): Promise<Disposition> {
+    const data: unknown = job.data
+    if (isNewer(data)) {
+      log.warn({ jobId: held.id }, 'a job was written by a newer fleet; it waits for a newer worker')
+      return { type: 'delay', ms: NEWER_MS }
+    }
+    const opened = openEnvelope(held.id, data)
+    if ('fault' in opened) return abandon(held, opened.fault)
+    const { tenant, spec } = opened.envelope
+    await admission.admit({ tenant, spec })
+    const args = [keys.prefix, held.id, held.fence, options.workerId, spec.attempts, options.retentionMs, tenant]
+    const answer = await unlessLost(held, runScript(client, 'fleetBegin', keys.job(held.id), args))
+    const [word, ...rest] = answer ?? ['lost']
+    switch (word) {
+      case 'run':
+        return runAndSettle(held, { tenant, spec, ...readBegun(rest) })
+      case 'sealed':
+        return disposeSealed(rest[0])
+      case 'early':
+        return { type: 'delay', ms: Number(rest[0]) }
+      case 'missing':
+        return abandon(held, 'the job has no record, or the record of another tenant')
+      default:
+        return { type: 'wait' }
+    }
+  }
+
+  async function runAndSettle(held: Held, job: { tenant: string; spec: JobSpec } & Begun): Promise<Disposition> {
+    const { claim, writer } = openClaim({ client, keys, log }, held, job)
+    let outcome: AttemptOutcome
+    try {
+      outcome = await deps.run(claim)
+    } catch (err) {
+      log.error({ err, jobId: held.id, attempt: job.attempt }, 'the run of an attempt threw')
+      outcome = brokenOutcome(job, err)
+    }
+    try {
+      const { retentionMs } = options
+      return await settle({ client, keys, log, retentionMs }, held, writer, job.attempt, outcome)
+    } finally {
+      writer.close()
+    }
+  }
+
+  /** The job can never run: its record, if it has one, says so, and BullMQ puts it out of the way. */
+  async function abandon(held: Held, fault: string): Promise<Disposition> {
+    log.warn({ jobId: held.id, fault }, 'a job of the queue cannot be run')
+    const args = [keys.prefix, held.id, 'INVALID_JOB', fault, options.retentionMs, '{}', '0']
+    const [word, detail] = (await unlessLost(held, runScript(client, 'fleetAbandon', keys.job(held.id), args))) ?? [
+      'lost',
+    ]
+    if (word === 'lost') return { type: 'wait' }
+    return word === 'sealed' ? disposeSealed(detail) : { type: 'fail', message: `INVALID_JOB: ${fault}` }
+  }
+
+  async function apply(job: Job, token: string, disposition: Disposition): Promise<JobResult> {
+    try {
+      return await within(
+        DISPOSE_MS,
+        keepOrders(dispose(job, token, disposition, wakeWorkers)),
+        'the queue did not answer',
+      ).then((settled) => {
+        if ('order' in settled) throw settled.order
+        return settled.result
+      })
+    } catch (fault) {
+      if (isOrder(fault)) throw fault
+      // The record is written; the queue follows when the lock lapses, and the janitor sees to the rest.
+      log.warn({ err: fault, jobId: job.id }, 'the queue was not told of an attempt')
+      throw new DelayedError()
+    }
+  }
+
+  return {
+    handle,
+    refuse: () => void (refusing = true),
+    running: () => active.size,
+    ids: () => [...active.keys()],
+    stop(reason, id) {
+      const chosen = id === undefined ? [...active.values()] : [active.get(id)]
+      for (const progress of chosen) progress?.held.stop(reason)
+    },
+    idle: () => (handling === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
+  }
+}
+
+function disposeSealed(seal: string | undefined): Disposition {
+  const end = parseSeal(seal ?? '')
+  return end === undefined
+    ? { type: 'fail', message: 'INTERNAL: the end of the job is broken' }
+    : dispositionOfSeal(end)
+}
+
+/** Orders to BullMQ travel as errors; `within` must not take them for failures of Redis. */
+async function keepOrders<T>(work: Promise<T>): Promise<{ result: T } | { order: unknown }> {
+  try {
+    return { result: await work }
+  } catch (fault) {
+    if (isOrder(fault)) return { order: fault }
+    throw fault
+  }
+}
+
+function brokenOutcome({ attempt, failures, spec }: { spec: JobSpec } & Begun, fault: unknown): AttemptOutcome {
+  const message = fault instanceof Error ? fault.message : String(fault)
+  const again = failures + 1 < spec.attempts
+  const error = { code: 'INTERNAL' as const, message, retryable: again, attempt, details: {} }
+  const sums = { costUsd: 0, usage: NO_USAGE, tools: {} }
+  return again ? { ...sums, type: 'retry', error, delayMs: spec.backoff.delayMs } : { ...sums, type: 'failed', error }
+}
+
+function isNewer(data: unknown): boolean {
+  if (typeof data !== 'object' || data === null || !('v' in data)) return false
+  return typeof data.v === 'number' && data.v > 1
+}

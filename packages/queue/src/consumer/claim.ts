@@ -1,0 +1,109 @@
+import type { JobSpec } from '@claude-fleet/core'
+import type { Redis } from 'ioredis'
+import { createWriter, type EventWriter } from '../events/writer.js'
+import type { Keys } from '../keys.js'
+import { runScript } from '../redis/scripts.js'
+import type { AttemptStop, Claim, Log } from '../types.js'
+
+/** One attempt of this process at one job, from the moment BullMQ handed it over. */
+export interface Held {
+  readonly id: string
+  readonly fence: string
+  /** Aborted when the lock can no longer be counted on: from then on nothing is written. */
+  readonly lost: AbortSignal
+  lose(): void
+  /** Asks the attempt to stop. The first reason holds. */
+  stop(reason: AttemptStop): void
+  readonly stopped: AbortSignal
+}
+
+/** A job in the hands of this process. */
+export function createHeld(id: string, fence: string): Held {
+  const lost = new AbortController()
+  const stopped = new AbortController()
+  const stop = (reason: AttemptStop) => stopped.abort(reason)
+  return {
+    id,
+    fence,
+    lost: lost.signal,
+    lose() {
+      lost.abort()
+      stop({ kind: 'fenced' })
+    },
+    stop,
+    stopped: stopped.signal,
+  }
+}
+
+/** What the `begin` script answered for an attempt that may run. */
+export interface Begun {
+  attempt: number
+  failures: number
+  seq: number
+  createdAt: number
+  queueMs: number
+  spentUsd: number
+}
+
+/** Reads the words after `run`. */
+export function readBegun(words: readonly string[]): Begun {
+  const [attempt, failures, seq, createdAt, queueMs, spentUsd] = words.map(Number)
+  return {
+    attempt: attempt ?? 0,
+    failures: failures ?? 0,
+    seq: seq ?? 0,
+    createdAt: createdAt ?? 0,
+    queueMs: queueMs ?? 0,
+    spentUsd: spentUsd ?? 0,
+  }
+}
+
+/** The claim that the worker's `run` gets, and the writer behind it. */
+export function openClaim(
+  { client, keys, log }: { client: Redis; keys: Keys; log: Log },
+  held: Held,
+  job: { tenant: string; spec: JobSpec } & Begun,
+): { claim: Claim; writer: EventWriter } {
+  const writer = createWriter(
+    {
+      log,
+      send: ({ first, last, json, force }) =>
+        runScript(client, 'fleetAppend', keys.job(held.id), [
+          keys.prefix,
+          held.id,
+          held.fence,
+          first,
+          last,
+          json,
+          force ? '1' : '0',
+        ]),
+      onFenced: () => held.lose(),
+      onCancel: (reason) => held.stop({ kind: 'cancelled', reason }),
+    },
+    { jobId: held.id, attempt: job.attempt, seq: job.seq },
+  )
+  held.lost.addEventListener('abort', () => writer.close(), { once: true })
+  const claim: Claim = {
+    jobId: held.id,
+    tenant: job.tenant,
+    spec: job.spec,
+    createdAt: job.createdAt,
+    attempt: job.attempt,
+    failures: job.failures,
+    queueMs: job.queueMs,
+    spentUsd: job.spentUsd,
+    signal: held.stopped,
+    write: writer.write,
+    async drained() {
+      if (held.stopped.aborted) return
+      let leave: (() => void) | undefined
+      const stopped = new Promise<void>((resolve) => {
+        leave = resolve
+        held.stopped.addEventListener('abort', leave, { once: true })
+      })
+      await Promise.race([writer.drained(), stopped])
+      if (leave !== undefined) held.stopped.removeEventListener('abort', leave)
+    },
+  }
+  return { claim, writer }
+}

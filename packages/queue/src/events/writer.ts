@@ -1,0 +1,197 @@
+import type { EventBody, FleetEvent } from '@claude-fleet/core'
+import { pause } from '../redis/deadline.js'
+import type { Log } from '../types.js'
+
+/** Time in which deltas gather into one event and events into one batch, ms. The first goes at once. */
+const WINDOW_MS = 25
+const DELTA_CHARS = 32_768
+const BATCH_CHARS = 262_144
+/** Above this much unsent text a caller of `drained()` waits. */
+const BOUND_CHARS = 1_048_576
+/** Sent events kept to be sent again, should Redis come back without them. */
+const RING_CHARS = 1_048_576
+const RING_EVENTS = 2_048
+const MAX_BACKOFF_MS = 2_000
+
+export interface WriterDeps {
+  /** Sends one batch; the answer of the `append` script. */
+  send(batch: { first: number; last: number; json: string; force: boolean }): Promise<string[]>
+  onFenced(): void
+  onCancel(reason: string): void
+  log: Log
+}
+
+export interface WriterOptions {
+  jobId: string
+  attempt: number
+  /** The last sequence number in the log. */
+  seq: number
+}
+
+/** Gives the events of one attempt their place and brings them to Redis in order, one batch at a time. */
+export interface EventWriter {
+  write(body: EventBody): void
+  drained(): Promise<void>
+  /** Resolves when all that was written is in the log, or the writer is closed. */
+  flushed(): Promise<void>
+  /** The event that would come next. It is not sent: the settling script appends it. */
+  next(body: EventBody): FleetEvent
+  /** Sent events after `seq`, or undefined when that far back is no longer held. */
+  sentAfter(seq: number): FleetEvent[] | undefined
+  /** Sends nothing more. */
+  close(): void
+}
+
+/** Invariant: `ring`, the batch in flight and `pending` hold consecutive sequence numbers up to `seq`. */
+export function createWriter(deps: WriterDeps, options: WriterOptions): EventWriter {
+  const closing = new AbortController()
+  const pending: FleetEvent[] = []
+  const ring: FleetEvent[] = []
+  let seq = options.seq
+  let unsentChars = 0
+  let ringChars = 0
+  let pumping = false
+  let hurry = new AbortController()
+  let sentAt = -Infinity
+  const waiters: { until: () => boolean; resolve: () => void }[] = []
+
+  const place = (body: EventBody, at: number) =>
+    ({ jobId: options.jobId, attempt: options.attempt, seq: at, ts: Date.now(), ...body }) as FleetEvent
+
+  function write(body: EventBody): void {
+    if (closing.signal.aborted) return
+    const chars = sizeOf(body)
+    unsentChars += chars
+    const tail = pending[pending.length - 1]
+    // An event that waits is not yet anybody's: a delta of the same kind may still grow it.
+    if (tail !== undefined && isDelta(tail) && tail.type === body.type && tail.text.length + chars <= DELTA_CHARS) {
+      tail.text += (body as { text: string }).text
+    } else {
+      seq += 1
+      pending.push(place(body, seq))
+    }
+    if (!pumping) void pump()
+  }
+
+  /** The only sender; never two at once, so nothing can overtake. */
+  async function pump(): Promise<void> {
+    pumping = true
+    while (pending.length > 0 && !closing.signal.aborted) {
+      await pause(sentAt + WINDOW_MS - performance.now(), AbortSignal.any([closing.signal, hurry.signal]))
+      const batch = takeBatch()
+      sentAt = performance.now()
+      await deliver(batch)
+      for (const event of batch) {
+        const chars = sizeOf(event)
+        unsentChars -= chars
+        ringChars += chars
+        ring.push(event)
+      }
+      while (ring.length > RING_EVENTS || ringChars > RING_CHARS) {
+        const oldest = ring.shift()
+        if (oldest === undefined) break
+        ringChars -= sizeOf(oldest)
+      }
+      wake()
+    }
+    pumping = false
+    hurry = new AbortController()
+    wake()
+  }
+
+  function takeBatch(): FleetEvent[] {
+    let chars = 0
+    let count = 0
+    for (const event of pending) {
+      chars += sizeOf(event)
+      if (count > 0 && chars > BATCH_CHARS) break
+      count += 1
+    }
+    return pending.splice(0, count)
+  }
+
+  async function deliver(batch: readonly FleetEvent[]): Promise<void> {
+    let events = batch
+    let force = false
+    for (let backoffMs = 100; !closing.signal.aborted; backoffMs = Math.min(2 * backoffMs, MAX_BACKOFF_MS)) {
+      const first = events[0]?.seq ?? 0
+      const last = events[events.length - 1]?.seq ?? 0
+      let answer: string[]
+      try {
+        answer = await deps.send({ first, last, json: JSON.stringify(events), force })
+      } catch (err) {
+        deps.log.debug({ err, jobId: options.jobId }, 'events could not be written; trying again')
+        await pause(backoffMs, closing.signal)
+        continue
+      }
+      const [word, detail = '', cancel = ''] = answer
+      if (word === 'hole') {
+        // Redis came back without its last moments. What the ring no longer holds is lost, and readers see a gap.
+        const missing = sentAfter(Number(detail))
+        events = [...(missing ?? []), ...batch]
+        force = missing === undefined
+        continue
+      }
+      if (word === 'ok' && cancel !== '') deps.onCancel(cancel)
+      if (word !== 'ok') {
+        closing.abort()
+        deps.onFenced()
+      }
+      return
+    }
+  }
+
+  function sentAfter(at: number): FleetEvent[] | undefined {
+    const index = ring.findIndex((event) => event.seq === at + 1)
+    return index === -1 ? undefined : ring.slice(index)
+  }
+
+  function wake(): void {
+    for (const waiter of waiters.splice(0)) {
+      if (waiter.until() || closing.signal.aborted) waiter.resolve()
+      else waiters.push(waiter)
+    }
+  }
+
+  function wait(until: () => boolean): Promise<void> {
+    if (until() || closing.signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => waiters.push({ until, resolve }))
+  }
+  closing.signal.addEventListener('abort', wake)
+
+  return {
+    write,
+    drained: () => wait(() => unsentChars < BOUND_CHARS),
+    flushed() {
+      if (pumping) hurry.abort()
+      return wait(() => !pumping && pending.length === 0)
+    },
+    next: (body) => place(body, seq + 1),
+    sentAfter,
+    close: () => closing.abort(),
+  }
+}
+
+type Delta = Extract<FleetEvent, { type: 'text' | 'thinking' }>
+
+function isDelta(event: FleetEvent): event is Delta {
+  return event.type === 'text' || event.type === 'thinking'
+}
+
+const ENVELOPE_CHARS = 120
+
+function sizeOf(event: EventBody | FleetEvent): number {
+  switch (event.type) {
+    case 'text':
+    case 'thinking':
+      return event.text.length
+    case 'log':
+      return event.line.length + ENVELOPE_CHARS
+    case 'tool_result':
+      return event.output.length + ENVELOPE_CHARS
+    case 'tool_use':
+      return JSON.stringify(event.input).length + ENVELOPE_CHARS
+    default:
+      return ENVELOPE_CHARS
+  }
+}

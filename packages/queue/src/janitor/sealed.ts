@@ -1,0 +1,36 @@
+import type { Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { Keys } from '../keys.js'
+import type { Log } from '../types.js'
+
+const BATCH = 500
+/** Whoever sealed a job is given this long to tell BullMQ. */
+const SETTLING_MS = 10_000
+const HELD_STATES = ['waiting', 'delayed', 'prioritized', 'paused']
+
+/**
+ * Takes jobs out of the queue that ended between `from` and `now` and that BullMQ still holds to be run: a producer
+ * died between the seal and the removal. A sealed job in BullMQ's active list is the next claimer's to repair. The
+ * prompt moves to the record, where a retry finds it.
+ */
+export async function repairSealed(
+  { client, keys, queue, log }: { client: Redis; keys: Keys; queue: Queue; log: Log },
+  from: number,
+  now: number,
+): Promise<{ repaired: number; comparedTo: number }> {
+  const scored = await client.zrangebyscore(keys.ended, from, now - SETTLING_MS, 'WITHSCORES', 'LIMIT', 0, BATCH)
+  let repaired = 0
+  let comparedTo = from
+  for (let at = 0; at + 1 < scored.length; at += 2) {
+    const [id = ''] = (scored[at] ?? '').split('|')
+    comparedTo = Number(scored[at + 1])
+    const [data, finishedOn] = await client.hmget(keys.bullJob(id), 'data', 'finishedOn')
+    if (data == null || finishedOn != null) continue
+    if (!HELD_STATES.includes(await queue.getJobState(id))) continue
+    if ((await client.exists(keys.job(id))) === 1) await client.hset(keys.job(id), 'envelope', data)
+    await queue.remove(id)
+    log.warn({ jobId: id }, 'an ended job was still in the queue; it was taken out')
+    repaired += 1
+  }
+  return { repaired, comparedTo }
+}
