@@ -22,7 +22,7 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
   const keys = createKeys(prefix)
 
   async function live(): Promise<{ beat: Heartbeat; lastSeen: number }[]> {
-    const scored = await client.zrange(keys.workers, 0, -1, 'WITHSCORES')
+    const scored = await client.zrange(keys.workers, '0', '-1', 'WITHSCORES')
     const ids = scored.filter((_entry, at) => at % 2 === 0)
     if (ids.length === 0) return []
     const texts = await client.mget(ids.map(keys.worker))
@@ -77,7 +77,7 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
     let oldest = now
     for (const name of await tenantsOf(tenant)) {
       totals.push(await client.hgetall(keys.totals(name)))
-      const [, score] = await client.zrange(keys.state(name, 'waiting'), 0, 0, 'WITHSCORES')
+      const [, score] = await client.zrange(keys.state(name, 'waiting'), '0', '0', 'WITHSCORES')
       if (score !== undefined) oldest = Math.min(oldest, Number(score))
       const minute = Math.floor(now / MINUTE_MS)
       const pipeline = client.pipeline()

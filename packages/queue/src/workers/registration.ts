@@ -88,14 +88,15 @@ export async function registerWorker(
   }
 
   await enter()
-  const unlisten = await subscriptionsOf(redis).listen(keys.control, {
+  const listening = subscriptionsOf(redis).listen(keys.control, {
     message(text) {
       const message = parseControl(text)
       // The request names the instance in Redis; the beat reads it, so a lost message is only a late one.
       if (message?.type === 'drain' && message.worker === workerId) void beatQuietly()
     },
-    restored: () => undefined,
+    restored: () => void beatQuietly(),
   })
+  const unlisten = await within(CALL_MS, listening, 'Redis did not answer')
   async function beatQuietly(): Promise<void> {
     await beat().catch((err: unknown) => log.warn({ err }, 'a heartbeat did not reach Redis'))
   }
