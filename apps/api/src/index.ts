@@ -1,1 +1,1 @@
-export {}
+export { startApi, type ApiDeps, type ApiService } from './server.js'

@@ -1,0 +1,32 @@
+import { FleetError, type Scope } from '@claude-fleet/core'
+import type { Request, RequestHandler } from 'express'
+import type { Caller } from './keys.js'
+
+const callers = new WeakMap<Request, Caller>()
+
+/** Finds out who is asking, for all that follows. Answers 401 otherwise. */
+export function authenticate(authenticator: (req: Request) => Caller): RequestHandler {
+  return (req, _res, next) => {
+    callers.set(req, authenticator(req))
+    next()
+  }
+}
+
+/** Lets only callers with this scope on. Answers 403 otherwise. */
+export function requireScope(scope: Scope): RequestHandler {
+  return (req, _res, next) => {
+    if (!callerOf(req).scopes.has(scope)) throw new FleetError('FORBIDDEN', `this key lacks the scope ${scope}`)
+    next()
+  }
+}
+
+/** The tenant of a request that went through `authenticate`. */
+export function tenantOf(req: Request): string {
+  return callerOf(req).tenant
+}
+
+function callerOf(req: Request): Caller {
+  const caller = callers.get(req)
+  if (caller === undefined) throw new FleetError('INTERNAL', 'a route was reached without authentication')
+  return caller
+}

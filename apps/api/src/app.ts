@@ -1,0 +1,68 @@
+import { FleetError, type ApiKey, type JobPolicy } from '@claude-fleet/core'
+import type { Admin, EventReader, Producer } from '@claude-fleet/queue'
+import express, { type Express, type RequestHandler } from 'express'
+import helmet from 'helmet'
+import type { Logger } from 'pino'
+import { authenticate } from './access/caller.js'
+import { createAuthenticator } from './access/keys.js'
+import { onlyLocal } from './access/local.js'
+import { createMetrics } from './metrics.js'
+import { answerProblem, notFound } from './problem/handler.js'
+import { nameRequest } from './request/id.js'
+import { logRequests } from './request/log.js'
+import { addEventRoutes } from './routes/events.js'
+import { addFleetRoutes } from './routes/fleet.js'
+import { addHealthRoutes } from './routes/health.js'
+import { addJobRoutes } from './routes/jobs.js'
+import type { SseOptions } from './stream/sse.js'
+
+export interface AppDeps {
+  producer: Producer
+  reader: EventReader
+  admin: Admin
+  /** Rejects when Redis does not answer. */
+  ping: () => Promise<unknown>
+  /** Aborts when the server stops. */
+  closing: AbortSignal
+  log: Logger
+}
+
+export interface AppOptions extends SseOptions {
+  /** Empty: everyone on this machine is the tenant `default`. */
+  keys: readonly ApiKey[]
+  policy: JobPolicy
+}
+
+/** The HTTP API of contract section 2 as an express app, without a port. */
+export function createApp(deps: AppDeps, options: AppOptions): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  const metrics = createMetrics(deps.admin)
+  app.use(nameRequest, logRequests(deps.log), metrics.observe, secureHeaders, requireHost)
+  if (options.keys.length === 0) app.use(onlyLocal)
+  addHealthRoutes(app, { ...deps, metrics })
+  // Before any route below it: without a key not even the shape of the API is told, and no body is read.
+  app.use('/v1', authenticate(createAuthenticator(options.keys)))
+  addJobRoutes(app, deps, options.policy)
+  addEventRoutes(app, deps, options)
+  addFleetRoutes(app, deps.admin)
+  app.use(notFound)
+  app.use(answerProblem)
+  return app
+}
+
+const helmetHeaders = helmet({
+  contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+})
+
+const secureHeaders: RequestHandler = (req, res, next) => {
+  res.setHeader('cache-control', 'no-store')
+  helmetHeaders(req, res, next)
+}
+
+/** Node would answer this one itself, without a problem document. */
+const requireHost: RequestHandler = (req, _res, next) => {
+  if (req.headers.host === undefined) throw new FleetError('INVALID_REQUEST', 'the Host header is missing')
+  next()
+}

@@ -1,0 +1,81 @@
+import { FleetError, isEndState, type StreamEvent } from '@claude-fleet/core'
+import type { EventReader, Producer } from '@claude-fleet/queue'
+import type { IRouter, Request, RequestHandler } from 'express'
+import { z } from 'zod'
+import { requireScope, tenantOf } from '../access/caller.js'
+import { parseInput } from '../request/input.js'
+import { sendEvents, type SseOptions } from '../stream/sse.js'
+import { found, jobId } from './jobs.js'
+import { resource } from './resource.js'
+
+export interface EventRoutesDeps {
+  producer: Producer
+  reader: EventReader
+  /** Aborts when the server stops: every stream ends then, and its reader resumes elsewhere. */
+  closing: AbortSignal
+}
+
+const position = z
+  .string()
+  .regex(/^\d{1,15}$/, 'must be the seq of an event, or 0')
+  .transform(Number)
+const positionSchema = z.strictObject({ after: position.optional(), 'Last-Event-ID': position.optional() })
+
+/** `GET /v1/jobs/:id/events`. */
+export function addEventRoutes(router: IRouter, deps: EventRoutesDeps, options: SseOptions): void {
+  resource(router, '/v1/jobs/:id/events', { get: [requireScope('read'), streamEvents(deps, options)] })
+}
+
+function streamEvents({ producer, reader, closing }: EventRoutesDeps, options: SseOptions): RequestHandler {
+  return async (req, res) => {
+    const after = positionOf(req)
+    const id = jobId(req)
+    const job = found(await producer.get(tenantOf(req), id))
+    if (req.method === 'HEAD') {
+      res.type('text/event-stream').end()
+      return
+    }
+    const stop = new AbortController()
+    const leave = () => stop.abort()
+    res.once('close', leave)
+    closing.addEventListener('abort', leave, { once: true })
+    if (closing.aborted || res.destroyed) leave()
+    const events = reader.events(tenantOf(req), id, { after, signal: stop.signal })[Symbol.asyncIterator]()
+    try {
+      // Only a job that has ended may have nothing more to say; for any other the headers go out at once.
+      const first = isEndState(job.state) ? await events.next() : undefined
+      if (first?.done === true) {
+        if (stop.signal.aborted) throw new FleetError('UNAVAILABLE', 'the server stops')
+        res.status(204).end()
+        return
+      }
+      await sendEvents(res, continued(first?.value, events), options)
+    } catch (error) {
+      if (!res.headersSent) throw error
+      // The reader sees an end without a last event, and comes back.
+      req.log.warn({ err: error, jobId: id }, 'event stream broke off')
+      res.end()
+    } finally {
+      res.off('close', leave)
+      closing.removeEventListener('abort', leave)
+      stop.abort()
+      await events.return?.()
+    }
+  }
+}
+
+/** Where to go on. `Last-Event-ID` wins: a browser sends it when it reconnects to an address that has an old `after`. */
+function positionOf(req: Request): number {
+  const header = req.headers['last-event-id']
+  const given = { ...req.query, ...(header === undefined || header === '' ? {} : { 'Last-Event-ID': header }) }
+  const parsed = parseInput(positionSchema, given)
+  return parsed['Last-Event-ID'] ?? parsed.after ?? 0
+}
+
+async function* continued(
+  first: StreamEvent | undefined,
+  rest: AsyncIterator<StreamEvent>,
+): AsyncGenerator<StreamEvent> {
+  if (first !== undefined) yield first
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
+}
