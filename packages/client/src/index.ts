@@ -1,1 +1,13 @@
-export {}
+export { FleetClient, type ConnectOptions, type HttpOptions, type RedisOptions } from './connect.js'
+export type { BatchInput, CallOptions, EnqueueOptions, EventsOptions, Job, JobsQuery } from './fleet.js'
+export { FleetError, isFleetError } from '@claude-fleet/core'
+export type {
+  BatchReply,
+  ErrorCode,
+  JobInput,
+  JobPage,
+  JobResult,
+  JobState,
+  JobView,
+  StreamEvent,
+} from '@claude-fleet/core'

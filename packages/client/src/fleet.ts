@@ -1,0 +1,186 @@
+import {
+  FleetError,
+  isEndEvent,
+  isEndState,
+  JOB_ID_PATTERN,
+  type BatchReply,
+  type JobInput,
+  type JobPage,
+  type JobResult,
+  type JobView,
+  type StreamEvent,
+} from '@claude-fleet/core'
+import { checkBatch, checkIdempotencyKey, checkJob, checkQuery, type BatchInput, type JobsQuery } from './input.js'
+import { createPatience } from './patience.js'
+import { linkSignals } from './signals.js'
+import type { Transport } from './transport.js'
+
+export type { BatchInput, JobsQuery } from './input.js'
+
+export interface CallOptions {
+  /** Ends the wait; the call rejects with the signal's reason. Cancels nothing in the fleet. */
+  signal?: AbortSignal | undefined
+}
+
+export interface EnqueueOptions extends CallOptions {
+  /** 1 to 255 printable ASCII characters. Makes the call safe to repeat for 24 h: the same key gives the same job. */
+  idempotencyKey?: string | undefined
+}
+
+export interface EventsOptions extends CallOptions {
+  /** Goes on after the event with this `seq`. Default 0: from the start. */
+  after?: number | undefined
+}
+
+/** One job of the fleet. Holds nothing but its id; every call asks the fleet. */
+export interface Job {
+  readonly id: string
+  /**
+   * Every event after `after`, once, in order, ending with the job's last; what was cut from the log is one `gap` event.
+   * Reconnects by itself and goes on where it was. Returns early when `signal` aborts or the client is closed. Throws
+   * FleetError `NOT_FOUND`, or `UNAVAILABLE` when the fleet has been away too long.
+   */
+  events(options?: EventsOptions): AsyncIterable<StreamEvent>
+  /**
+   * The result, when the job has completed. Throws FleetError with the job's `code`, `retryable`, `jobId` and `attempt`
+   * when it failed, with code `CANCELLED` when it was cancelled.
+   */
+  result(options?: CallOptions): Promise<JobResult>
+  /** The job as it is now. */
+  get(options?: CallOptions): Promise<JobView>
+  /** Asks for the job's end. `ended`: it had already ended, nothing changes. */
+  cancel(options?: CallOptions): Promise<'cancelling' | 'ended'>
+  /** A new job with the same prompt and options. Throws FleetError `CONFLICT` when this one has not ended. */
+  retry(options?: CallOptions): Promise<Job>
+}
+
+/** The fleet as a caller sees it, the same over HTTP and over Redis. */
+export interface FleetClient {
+  /** Throws FleetError: `INVALID_REQUEST` with `details.errors`, `PAYLOAD_TOO_LARGE`, `IDEMPOTENCY_MISMATCH`, `FORBIDDEN`. */
+  enqueue(input: JobInput, options?: EnqueueOptions): Promise<Job>
+  /** Up to 1,000 jobs; all are checked before any is enqueued. The ids come in the order of the items. */
+  batch(items: readonly BatchInput[], options?: CallOptions): Promise<BatchReply>
+  /** A job by its id. Asks nothing: the first call on it does. */
+  job(id: string): Job
+  /** Jobs, newest first, a page at a time: pass `nextCursor` as `cursor` for the next. */
+  jobs(query?: JobsQuery, options?: CallOptions): Promise<JobPage>
+  /** Ends every call in progress and closes the connection. May be called more than once. */
+  close(): Promise<void>
+}
+
+/** Makes a client of a transport. `reconnectMs`: how long a fleet that was there may be away. */
+export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs: number }): FleetClient {
+  const closing = new AbortController()
+
+  async function call<T>(signal: AbortSignal | undefined, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    using linked = linkSignals(signal, closing.signal)
+    linked.signal.throwIfAborted()
+    return await ask(linked.signal)
+  }
+
+  async function* events(id: string, options: EventsOptions = {}): AsyncGenerator<StreamEvent> {
+    mustBeJobId(id)
+    let position = checkPosition(options.after ?? 0)
+    using linked = linkSignals(options.signal, closing.signal)
+    const { signal } = linked
+    const patience = createPatience(reconnectMs, signal)
+    while (!signal.aborted) {
+      try {
+        for await (const event of transport.events(id, position, signal)) {
+          if (signal.aborted) return
+          patience.succeeded()
+          if (event.seq <= position) continue
+          position = event.seq
+          yield event
+          if (isEndEvent(event)) return
+        }
+        // Ended without a last event: the server stops, or there is nothing after `position`.
+        if (signal.aborted || (await hasEnded(id, position, signal))) return
+        await patience.failed(new FleetError('UNAVAILABLE', 'the stream of events broke off', { jobId: id }))
+      } catch (error) {
+        if (signal.aborted) return
+        await patience.failed(error)
+      }
+    }
+  }
+
+  /** Is there nothing after `position`, because the job has ended and its stream says so? */
+  async function hasEnded(id: string, position: number, signal: AbortSignal): Promise<boolean> {
+    if (!isEndState((await transport.get(id, signal)).state)) return false
+    for await (const event of transport.events(id, position, signal)) if (event.seq > position) return false
+    return true
+  }
+
+  async function result(id: string, signal: AbortSignal): Promise<JobResult> {
+    const patience = createPatience(reconnectMs, signal)
+    for (;;) {
+      try {
+        const view = await transport.waitForEnd(id, signal)
+        patience.succeeded()
+        if (view !== undefined && isEndState(view.state)) return resultOf(view)
+      } catch (error) {
+        // How a job ended passes through: its codes are none that waiting heals.
+        await patience.failed(error)
+      }
+      signal.throwIfAborted()
+    }
+  }
+
+  function job(id: string): Job {
+    const known = (): string => mustBeJobId(id)
+    return {
+      id,
+      events: (options) => events(id, options),
+      result: (options) => call(options?.signal, (signal) => result(known(), signal)),
+      get: (options) => call(options?.signal, (signal) => transport.get(known(), signal)),
+      cancel: (options) => call(options?.signal, (signal) => transport.cancel(known(), signal)),
+      retry: (options) => call(options?.signal, async (signal) => job((await transport.retry(known(), signal)).id)),
+    }
+  }
+
+  return {
+    job,
+    async enqueue(input, options = {}) {
+      const valid = checkJob(input)
+      const { idempotencyKey } = options
+      checkIdempotencyKey(idempotencyKey)
+      return call(options.signal, async (signal) =>
+        job((await transport.enqueue(valid, { idempotencyKey, signal })).id),
+      )
+    },
+    async batch(items, options) {
+      const valid = checkBatch(items)
+      return call(options?.signal, (signal) => transport.batch(valid, signal))
+    },
+    async jobs(query = {}, options) {
+      const checked = checkQuery(query)
+      return call(options?.signal, (signal) => transport.list(checked, signal))
+    },
+    async close() {
+      closing.abort(new FleetError('UNAVAILABLE', 'this client is closed', { retryable: false }))
+      await transport.close()
+    },
+  }
+}
+
+function mustBeJobId(id: string): string {
+  if (JOB_ID_PATTERN.test(id)) return id
+  throw new FleetError('NOT_FOUND', 'there is no such job', { jobId: id })
+}
+
+function checkPosition(after: number): number {
+  if (Number.isSafeInteger(after) && after >= 0) return after
+  const errors = [{ path: 'after', message: 'must be the seq of an event, or 0' }]
+  throw new FleetError('INVALID_REQUEST', 'after must be the seq of an event, or 0', { details: { errors } })
+}
+
+/** The result of a job that has ended, or its error thrown. */
+function resultOf(view: JobView): JobResult {
+  const facts = { jobId: view.id, attempt: view.attempt }
+  if (view.state === 'cancelled')
+    throw new FleetError('CANCELLED', view.error?.message ?? 'the job was cancelled', facts)
+  if (view.result !== undefined) return view.result
+  if (view.error === undefined) throw new FleetError('INTERNAL', 'the job ended without a result', facts)
+  const { code, message, retryable, attempt, details } = view.error
+  throw new FleetError(code, message, { ...facts, attempt, retryable, details })
+}

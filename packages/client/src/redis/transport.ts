@@ -1,0 +1,70 @@
+import { FleetError } from '@claude-fleet/core'
+import { connectRedis, createEventReader, createProducer, type Log } from '@claude-fleet/queue'
+import type { Transport } from '../transport.js'
+
+export interface RedisEndpoint {
+  url: string
+  tenant: string
+  prefix: string
+  retentionMs: number
+}
+
+const WAIT_MS = 30_000
+
+/** A library does not write to its user's terminal; what goes wrong is said by the calls. */
+const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+
+/** The fleet straight through its Redis. Rejects with FleetError `UNAVAILABLE` when Redis does not answer. */
+export async function connectRedisTransport(endpoint: RedisEndpoint): Promise<Transport> {
+  const { tenant } = endpoint
+  const redis = await connectRedis({ url: endpoint.url, name: 'claude-fleet-client', mode: 'api' })
+  const deps = { redis, log: SILENT }
+  const producer = createProducer(deps, endpoint)
+  const reader = createEventReader(deps, endpoint)
+  let closed: Promise<void> | undefined
+
+  async function close(): Promise<void> {
+    await Promise.all([producer.close(), reader.close()])
+    await redis.close()
+  }
+
+  return {
+    async enqueue({ spec }, { idempotencyKey, signal }) {
+      return (await until(signal, producer.enqueue({ tenant, spec, idempotencyKey }))).job
+    },
+    async batch(items, signal) {
+      const { id, jobs } = await until(signal, producer.enqueueBatch(tenant, items))
+      return { id, items: jobs.map((job) => ({ id: job.id, customId: job.customId })) }
+    },
+    list: (query, signal) => until(signal, producer.list(tenant, query)),
+    get: async (id, signal) => found(id, await until(signal, producer.get(tenant, id))),
+    cancel: async (id, signal) => found(id, await until(signal, producer.cancel(tenant, id, 'cancelled by request'))),
+    retry: async (id, signal) => found(id, await until(signal, producer.retry(tenant, id))),
+    events: (id, after, signal) => reader.events(tenant, id, { after, signal }),
+    async waitForEnd(id, signal) {
+      return found(id, await until(signal, reader.waitForEnd(tenant, id, { waitMs: WAIT_MS, signal })))
+    },
+    close: () => (closed ??= close()),
+  }
+}
+
+function found<T>(id: string, value: T | undefined): T {
+  if (value === undefined) throw new FleetError('NOT_FOUND', 'there is no such job', { jobId: id })
+  return value
+}
+
+/** Stops waiting when the signal aborts. The work itself ends by its own deadline. */
+async function until<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  let leave = () => {}
+  const aborted = new Promise<never>((_resolve, reject) => {
+    leave = () => reject(signal.reason as Error)
+    signal.addEventListener('abort', leave, { once: true })
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', leave)
+    // Nobody hears of it any more, and it must not end the process.
+    work.catch(() => undefined)
+  }
+}

@@ -1,0 +1,20 @@
+import type { BatchReply, JobListQuery, JobPage, JobView, StreamEvent } from '@claude-fleet/core'
+import type { ValidBatchItem, ValidJob } from './input.js'
+
+/**
+ * What a way to the fleet must do. Input is valid and ids are well formed when they come here. Every call rejects with
+ * FleetError; a call whose signal aborts rejects with the signal's reason, except `events`, which returns.
+ */
+export interface Transport {
+  enqueue(job: ValidJob, options: { idempotencyKey: string | undefined; signal: AbortSignal }): Promise<JobView>
+  batch(items: readonly ValidBatchItem[], signal: AbortSignal): Promise<BatchReply>
+  list(query: JobListQuery, signal: AbortSignal): Promise<JobPage>
+  get(id: string, signal: AbortSignal): Promise<JobView>
+  cancel(id: string, signal: AbortSignal): Promise<'cancelling' | 'ended'>
+  retry(id: string, signal: AbortSignal): Promise<JobView>
+  /** One connection's worth of events: may end before the job's last event, or fail, and is then asked for again. */
+  events(id: string, after: number, signal: AbortSignal): AsyncIterable<StreamEvent>
+  /** The job as it is when it has ended, or some time before that; asked again until it has. */
+  waitForEnd(id: string, signal: AbortSignal): Promise<JobView | undefined>
+  close(): Promise<void>
+}
