@@ -15,6 +15,8 @@ import type { Locks } from './locks.js'
 import { settle, unlessLost } from './settle.js'
 
 const DISPOSE_MS = 10_000
+/** While stopping, a Redis that does not answer is not waited for: the lock lapses by itself. */
+const DISPOSE_STOPPING_MS = 1_000
 /** How long a job of a newer fleet rests before a worker looks at it again. */
 const NEWER_MS = 60_000
 
@@ -170,7 +172,7 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
   async function apply(job: Job, token: string, disposition: Disposition): Promise<JobResult> {
     try {
       return await within(
-        DISPOSE_MS,
+        refusing ? DISPOSE_STOPPING_MS : DISPOSE_MS,
         keepOrders(dispose(job, token, disposition, wakeWorkers)),
         'the queue did not answer',
       ).then((settled) => {

@@ -152,7 +152,7 @@ export function createConsumer(
     const closing = worker
     if (closing === undefined) return
     try {
-      await within(CLOSE_MS, closing.close(), 'the queue did not close')
+      await within(CLOSE_MS, closing.close(client.status !== 'ready'), 'the queue did not close')
     } catch (err) {
       log.warn({ err }, 'the queue did not close in time; its connections are cut')
       await within(CLOSE_MS, closing.getBackend().close(true), 'the queue did not close').catch(() => undefined)

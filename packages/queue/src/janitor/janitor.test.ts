@@ -1,0 +1,58 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { completed, openFleet, specOf, TENANT, typesOf, type TestFleet } from '../testing/fleet.js'
+import { startTestRedis, type TestRedis } from '../testing/redis.js'
+
+let server: TestRedis
+let fleet: TestFleet
+beforeAll(async () => void (server = await startTestRedis()))
+afterAll(() => server.stop())
+beforeEach(async () => void (fleet = await openFleet(server.url, { retentionMs: 1_500 })))
+afterEach(() => fleet.close())
+
+test('after retention nothing is left of ended jobs but the stated fixed keys', async () => {
+  const { client, keys, producer, prefix } = fleet
+  const consumer = await fleet.consume(async (claim) => {
+    claim.write({ type: 'text', text: 'hello' })
+    return completed(claim)
+  })
+  const session = `s_${'a'.repeat(26)}`
+  const done = await producer.enqueue({ tenant: TENANT, spec: specOf({ session }), idempotencyKey: 'k' })
+  const batch = await producer.enqueueBatch(TENANT, [{ spec: specOf() }, { spec: specOf({ delayMs: 60_000 }) }])
+  await fleet.ended(done.job.id)
+  await fleet.ended(batch.jobs[0]?.id ?? '')
+  await producer.cancel(TENANT, batch.jobs[1]?.id ?? '', 'gone')
+  await consumer.stop(0)
+  await expect.poll(async () => (await fleet.janitor.sweep()).removed, { interval: 300, timeout: 5_000 }).toBe(3)
+  const left = (await client.keys(`${prefix}:*`)).map((key) => key.slice(prefix.length + 1)).sort()
+  const minute = /^stats:acme:\d+$/
+  expect(left.filter((key) => !minute.test(key) && !key.startsWith('idem:'))).toEqual(
+    ['prompts:events', 'prompts:id', 'prompts:meta', 'prompts:stalled-check', 'tenants', 'totals:acme'].filter((key) =>
+      left.includes(key),
+    ),
+  )
+  for (const key of left.filter((name) => minute.test(name) || name.startsWith('idem:'))) {
+    expect(await client.pttl(`${prefix}:${key}`)).toBeGreaterThan(0)
+  }
+  expect(await producer.get(TENANT, done.job.id)).toBeUndefined()
+  expect(keys.prefix).toBe(prefix)
+})
+
+test('a record whose producer died before the job was in the queue fails after a minute, and a placed job does not', async () => {
+  const { client, keys } = fleet
+  const lost = await fleet.enqueue()
+  const placed = await fleet.enqueue()
+  await client.multi().del(keys.bullJob(lost.id)).lrem(keys.bull('wait'), 0, lost.id).exec()
+  const longAgo = Date.now() - 61_000
+  await client.zadd(keys.unplaced, longAgo, lost.id, longAgo, placed.id)
+  expect((await fleet.janitor.sweep()).repaired).toBe(1)
+  expect(await fleet.producer.get(TENANT, lost.id)).toMatchObject({ state: 'failed', error: { code: 'INTERNAL' } })
+  expect((await fleet.producer.get(TENANT, placed.id))?.state).toBe('waiting')
+  expect(await client.zcard(keys.unplaced)).toBe(0)
+})
+
+test('a delayed job whose time has come is shown and counted as waiting', async () => {
+  const job = await fleet.enqueue({ delayMs: 50 })
+  await expect.poll(async () => (await fleet.admin.countsByState(TENANT)).waiting).toBe(1)
+  expect((await fleet.producer.get(TENANT, job.id))?.state).toBe('waiting')
+  expect(typesOf([])).toEqual([])
+})

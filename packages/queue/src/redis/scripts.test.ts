@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openFleet, TENANT, typesOf, type TestFleet } from '../testing/fleet.js'
+import { startTestRedis, type TestRedis } from '../testing/redis.js'
+import { runScript, type ScriptName } from './scripts.js'
+
+let server: TestRedis
+let fleet: TestFleet
+beforeAll(async () => {
+  server = await startTestRedis()
+  fleet = await openFleet(server.url)
+})
+afterAll(async () => {
+  await fleet.close()
+  await server.stop()
+})
+
+const RETENTION = 60_000
+
+function run(name: ScriptName, id: string, ...args: (string | number)[]) {
+  return runScript(fleet.client, name, fleet.keys.job(id), [fleet.prefix, id, ...args])
+}
+
+const begin = (id: string, fence: string, attempts = 3) =>
+  run('fleetBegin', id, fence, 'w', attempts, RETENTION, TENANT)
+
+function batch(id: string, attempt: number, first: number, last: number): string {
+  const events = Array.from({ length: last - first + 1 }, (_, at) => {
+    return { jobId: id, attempt, seq: first + at, ts: 1, type: 'text', text: `${first + at}` }
+  })
+  return JSON.stringify(events)
+}
+
+const append = (id: string, fence: string, attempt: number, first: number, last: number, force = '0') =>
+  run('fleetAppend', id, fence, first, last, batch(id, attempt, first, last), force)
+
+function settle(id: string, fence: string, state: string, seq: number, text: string) {
+  const end = { jobId: id, attempt: 1, seq, ts: 1, type: 'cancelled', reason: text }
+  const sums = JSON.stringify({ usage: { inputTokens: 3 }, tools: {} })
+  return run(
+    'fleetSettle',
+    id,
+    fence,
+    state,
+    seq,
+    seq,
+    JSON.stringify([end]),
+    JSON.stringify(end),
+    RETENTION,
+    '0',
+    '0.5',
+    sums,
+    '',
+    '0',
+    0,
+    '',
+  )
+}
+
+test('a batch that is sent again is taken once', async () => {
+  const { id } = await fleet.enqueue()
+  await begin(id, 'f1')
+  expect(await append(id, 'f1', 1, 2, 4)).toEqual(['ok', '4', ''])
+  expect(await append(id, 'f1', 1, 2, 4)).toEqual(['ok', '4', ''])
+  expect(await fleet.client.xlen(fleet.keys.log(id))).toBe(2)
+})
+
+test('a hole is refused with the last number, and left only on demand', async () => {
+  const { id } = await fleet.enqueue()
+  await begin(id, 'f1')
+  expect(await append(id, 'f1', 1, 5, 6)).toEqual(['hole', '1'])
+  expect(await append(id, 'f1', 1, 5, 6, '1')).toEqual(['ok', '6', ''])
+})
+
+test('the begin of an attempt can be repeated, and an older attempt can write nothing after the next has begun', async () => {
+  const { id } = await fleet.enqueue()
+  const answer = await begin(id, 'f1')
+  expect(await begin(id, 'f1')).toEqual(answer)
+  const [word, attempt, failures] = await begin(id, 'f2')
+  expect([word, attempt, failures]).toEqual(['run', '2', '1'])
+  expect(await append(id, 'f1', 1, 3, 3)).toEqual(['fenced'])
+  expect(await settle(id, 'f1', 'cancelled', 3, 'late')).toEqual(['fenced'])
+  expect(await append(id, 'f2', 2, 3, 3)).toEqual(['ok', '3', ''])
+  await settle(id, 'f2', 'cancelled', 4, 'end')
+  expect(typesOf(await fleet.events(id))).toEqual(['queued', 'retry', 'text', 'cancelled'])
+})
+
+test('the end of a job is written once: repeats change nothing, others are refused, and no attempt begins again', async () => {
+  const { id } = await fleet.enqueue()
+  await begin(id, 'f1')
+  expect(await settle(id, 'f1', 'cancelled', 2, 'first')).toEqual(['ok'])
+  expect(await settle(id, 'f1', 'cancelled', 2, 'first')).toEqual(['ok'])
+  expect(await append(id, 'f1', 1, 3, 3)).toEqual(['fenced'])
+  expect((await begin(id, 'f2'))[0]).toBe('sealed')
+  expect(await fleet.producer.get(TENANT, id)).toMatchObject({ costUsd: 0.5, usage: { inputTokens: 3 }, attempt: 1 })
+  expect(typesOf(await fleet.events(id))).toEqual(['queued', 'cancelled'])
+})
+
+test('a job whose last attempt was lost fails with WORKER_LOST and does not run', async () => {
+  const { id } = await fleet.enqueue({ attempts: 1 })
+  await begin(id, 'f1', 1)
+  expect((await begin(id, 'f2', 1))[0]).toBe('sealed')
+  const view = await fleet.producer.get(TENANT, id)
+  expect(view).toMatchObject({ state: 'failed', attempt: 1, error: { code: 'WORKER_LOST', attempt: 1 } })
+})
+
+test('a job is not begun before its time, whatever the clock of the worker says', async () => {
+  const { id } = await fleet.enqueue({ delayMs: 5_000 })
+  const [word, ms] = await begin(id, 'f1')
+  expect(word).toBe('early')
+  expect(Number(ms)).toBeGreaterThan(4_000)
+})
+
+test('a state change that no transition allows is an error', async () => {
+  const { id } = await fleet.enqueue()
+  await begin(id, 'f1')
+  await fleet.client.hset(fleet.keys.job(id), 'state', 'completed')
+  await expect(settle(id, 'f1', 'cancelled', 2, 'end')).rejects.toThrow('cannot go from completed to cancelled')
+})
