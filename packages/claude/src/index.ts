@@ -1,1 +1,20 @@
-export {}
+export { findClaude, MINIMUM_CLAUDE_VERSION, type ClaudeBinary, type FindClaudeOptions } from './launch/binary.js'
+export { createSessionStarter, type SessionStarterOptions } from './starter.js'
+export { createSessionPool, type SessionPoolDeps, type SessionPoolOptions, type StartSession } from './pool/pool.js'
+export { launchKey, reuseKey } from './pool/keys.js'
+export { verdict } from './verdict.js'
+export { endOrphans, OWNER_VARIABLE } from './process/owner.js'
+export type {
+  ClaudeSession,
+  ExitFacts,
+  Lease,
+  PoolStats,
+  ResultMessage,
+  SessionPool,
+  SessionSpec,
+  TurnFacts,
+  TurnMessage,
+  TurnOptions,
+  TurnStop,
+  Verdict,
+} from './types.js'

@@ -1,0 +1,164 @@
+import { rm } from 'node:fs/promises'
+import { FleetError } from '@claude-fleet/core'
+import { createLaunch, initializeRequest, type LaunchOptions } from '../launch/launch.js'
+import type { Owner } from '../process/owner.js'
+import { startProcess, type LineProcess } from '../process/process.js'
+import { parseMessage } from '../protocol/message.js'
+import type { ClaudeSession, ExitFacts, SessionSpec, TurnMessage } from '../types.js'
+import { createControl, type ControlReply } from './control.js'
+import { runTurn, type RunningTurn, type TurnSettings } from './turn.js'
+import { totalCost } from '../turn/spend.js'
+
+export interface SessionTimes {
+  /** From the spawn to the reply to `initialize`, and from a prompt to the first word of its turn, ms. */
+  startupMs: number
+  /** From `interrupt` to the result that must follow, ms. */
+  interruptMs: number
+  /** From SIGTERM to SIGKILL, ms. */
+  termMs: number
+  /** From SIGKILL until it is an error that something still lives, ms. */
+  killMs: number
+}
+
+export interface SessionDeps extends LaunchOptions {
+  owner: Owner
+  times: SessionTimes
+  /** Longest line of claude's stdout, bytes. */
+  maxLineBytes: number
+  /** Default of a turn's `maxOutputBytes`. */
+  maxOutputBytes: number
+  /** Longest output of one tool result in a message, bytes of UTF-8. */
+  toolOutputBytes: number
+}
+
+/**
+ * Starts a process and its conversation. Rejects with FleetError `SPAWN_FAILED`, or with the signal's reason when
+ * aborted; nothing of the process lives then.
+ */
+export async function startSession(spec: SessionSpec, signal: AbortSignal, deps: SessionDeps): Promise<ClaudeSession> {
+  signal.throwIfAborted()
+  const { times } = deps
+  const launch = await createLaunch(spec, deps.owner.mark(), deps)
+  let turn: RunningTurn | undefined
+  let costUsd = 0
+  let backgroundTasks = 0
+
+  const read = (line: string): void => {
+    const message = parseMessage(line)
+    if (message?.type === 'control_response') control.read(message as Parameters<typeof control.read>[0])
+    else if (message?.type === 'control_request') {
+      const { request_id: id, request } = message as { request_id: string; request: { subtype: string } }
+      control.refuse(id, request.subtype)
+    }
+    turn?.line(line)
+  }
+  const broken = (): void => {
+    // What follows is not read any more, so this process can serve no other turn.
+    if (turn !== undefined) turn.stop('output')
+    else void child.end().catch(() => undefined)
+  }
+  const removeFolder = (): Promise<void> => rm(launch.folder, { recursive: true, force: true })
+
+  let child: LineProcess
+  try {
+    child = await startProcess(
+      launch,
+      { line: read, stderrLine: (line) => turn?.stderrLine(line), broken },
+      { times, maxLineBytes: deps.maxLineBytes },
+    )
+  } catch (cause) {
+    await removeFolder()
+    throw new FleetError('SPAWN_FAILED', 'the claude process could not be started', { cause })
+  }
+  const control = createControl(child.send)
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= child.end().then(removeFolder)
+    return closing
+  }
+
+  let version: string
+  try {
+    version = await initialize()
+  } catch (error) {
+    await close()
+    throw error
+  }
+
+  async function initialize(): Promise<string> {
+    const late = AbortSignal.timeout(times.startupMs)
+    const reply = await Promise.race([
+      control.request(initializeRequest(spec)),
+      child.exited,
+      aborted(AbortSignal.any([signal, late])),
+    ])
+    if (reply === 'aborted') {
+      signal.throwIfAborted()
+      throw spawnFailed(`claude was not ready within ${times.startupMs} ms`, child)
+    }
+    if ('stderrTail' in reply) throw spawnFailed('claude ended while it was started', child)
+    if (!reply.ok) throw spawnFailed('claude refused to begin the conversation', child)
+    return versionIn(reply)
+  }
+
+  async function* iterate(running: RunningTurn): AsyncGenerator<TurnMessage, void> {
+    try {
+      for (;;) {
+        const message = await running.next()
+        yield message
+        if (message.type === 'end') return
+      }
+    } finally {
+      // A consumer that left early: the turn is wound up without it.
+      running.stop('aborted')
+      await running.ended
+    }
+  }
+
+  return {
+    pid: child.pid,
+    version,
+    exited: child.exited,
+    close,
+    turn(prompt, options) {
+      if (turn !== undefined) throw new FleetError('INTERNAL', 'this session already runs a turn')
+      const settings: TurnSettings = {
+        wantsStructuredOutput: spec.outputSchema !== undefined,
+        costBefore: costUsd,
+        backgroundTasks,
+        startupMs: times.startupMs,
+        interruptMs: times.interruptMs,
+        toolOutputBytes: deps.toolOutputBytes,
+        maxOutputBytes: deps.maxOutputBytes,
+      }
+      const running = runTurn(child, control, prompt, options, settings, (facts) => {
+        turn = undefined
+        if (facts.result !== undefined) costUsd = totalCost(facts.result) ?? costUsd
+        backgroundTasks = facts.backgroundTasks
+      })
+      // Already aborted: it has ended before it began.
+      if (!running.hasEnded) turn = running
+      return iterate(running)
+    },
+  }
+}
+
+function versionIn(reply: Extract<ControlReply, { ok: true }>): string {
+  const version = reply.response.claude_code_version
+  return typeof version === 'string' ? version : ''
+}
+
+function spawnFailed(message: string, child: LineProcess): FleetError {
+  const exit: ExitFacts | undefined = child.exit
+  return new FleetError('SPAWN_FAILED', message, {
+    details:
+      exit === undefined ? {} : { exitCode: exit.code, signal: exit.signal, stderr: exit.stderrTail.slice(-1_000) },
+  })
+}
+
+function aborted(signal: AbortSignal): Promise<'aborted'> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve('aborted')
+    else signal.addEventListener('abort', () => resolve('aborted'), { once: true })
+  })
+}
