@@ -1,0 +1,1 @@
+export { startEmbeddedRedis, type EmbeddedRedis, type EmbeddedRedisOptions } from './redis.js'
