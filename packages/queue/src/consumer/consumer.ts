@@ -17,6 +17,8 @@ const START_MS = 10_000
 const CLOSE_MS = 3_000
 /** A cancel request that was published while this worker could not hear is found by looking, this often. */
 const CANCEL_CHECK_MS = 2_000
+/** Broken jobs are looked for at most this often. */
+const LOOK_MS = 100
 /** BullMQ fails a job past this without calling us; the fleet counts lost workers itself. */
 const NEVER = 1_000_000_000
 
@@ -48,6 +50,7 @@ export function createConsumer(
   let stopping: Promise<void> | undefined
   let deadlineTimer: NodeJS.Timeout | undefined
   let deadlineAt = Infinity
+  let lookTimer: NodeJS.Timeout | undefined
 
   const attempts = createAttempts({ ...deps, client, keys, locks: heldLocks }, options)
 
@@ -91,12 +94,19 @@ export function createConsumer(
     made.run().catch((err: unknown) => log.error({ err }, 'the claiming of jobs broke off'))
   }
 
+  /**
+   * BullMQ does not say which job it could not parse, and when it met it while it finished another it does not even say
+   * that. So any error that is not the connection's is a reason to look.
+   */
   function onWorkerError(err: Error): void {
-    if (err instanceof SyntaxError) {
+    log.debug({ err }, 'the queue reported an error')
+    if (client.status !== 'ready' || state === 'stopping' || state === 'stopped') return
+    lookTimer ??= setTimeout(() => {
+      lookTimer = undefined
       quarantineBroken({ client, keys, log }, options.retentionMs).catch((cause: unknown) =>
         log.warn({ err: cause }, 'a broken job could not be put into quarantine'),
       )
-    } else log.debug({ err }, 'the queue reported an error')
+    }, LOOK_MS)
   }
 
   function onControl(text: string): void {
@@ -141,6 +151,7 @@ export function createConsumer(
     await attempts.idle()
     clearTimeout(deadlineTimer)
     clearInterval(cancelTimer)
+    clearTimeout(lookTimer)
     unlisten?.()
     await closeWorker()
     locks?.close()

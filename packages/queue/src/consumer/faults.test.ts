@@ -122,6 +122,24 @@ test('a Redis that is killed and comes back loses no event and no result', async
   expect(events.flatMap((event) => (event.type === 'log' ? [event.line] : []))).toHaveLength(40)
 }, 20_000)
 
+test('a reader whose connection is cut again and again misses nothing and doubles nothing', async () => {
+  const job = await fleet.enqueue()
+  const reading = fleet.events(job.id)
+  await fleet.consume(async (claim) => {
+    for (let at = 0; at < 60; at += 1) {
+      claim.write({ type: 'log', stream: 'stdout', line: `${at}` })
+      if (at % 15 === 5) await fleet.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    return completed(claim)
+  })
+  const events = await reading
+  expect(typesOf(events).at(-1)).toBe('completed')
+  expect(events.flatMap((event) => (event.type === 'log' ? [event.line] : []))).toEqual(
+    Array.from({ length: 60 }, (_, at) => `${at}`),
+  )
+})
+
 test('calls end with UNAVAILABLE within their deadline while Redis is frozen or gone', async () => {
   const spec = { tenant: TENANT, id: (await fleet.enqueue()).id }
   process.kill(server.pid, 'SIGSTOP')

@@ -56,6 +56,8 @@ export function createLocks(deps: LocksDeps, timing: LockTiming): Locks {
     } finally {
       renewing = false
     }
+    // An answer this late confirms little; the next regular renewal may come after the lock was given up.
+    if (performance.now() - sentAt > timing.renewMs) void renew()
   }
 
   function check(): void {

@@ -18,7 +18,8 @@ export function createEventReader({ redis, log }: QueueDeps, { prefix }: { prefi
   const client = clientOf(redis)
   const subscriptions = subscriptionsOf(redis)
   const keys = createKeys(prefix)
-  const closing = new AbortController()
+  /** Ends of the streams in progress, so that closing the reader ends them. */
+  const ends = new Set<() => void>()
   const replay = createReplay(client, keys, log)
 
   async function view(tenant: string, id: string): Promise<JobView | undefined> {
@@ -32,7 +33,6 @@ export function createEventReader({ redis, log }: QueueDeps, { prefix }: { prefi
   }
 
   async function* events(tenant: string, id: string, options: { after: number; signal: AbortSignal }) {
-    const signal = AbortSignal.any([options.signal, closing.signal])
     await mustExist(tenant, id)
     const mailbox = createMailbox()
     // Subscribed before the log is read: what is published meanwhile waits in the mailbox, and nothing falls between.
@@ -45,9 +45,11 @@ export function createEventReader({ redis, log }: QueueDeps, { prefix }: { prefi
       )
       throw cause
     })
+    const { signal, release } = endable(options.signal)
     try {
       yield* follow(id, options.after, mailbox, signal)
     } finally {
+      release()
       stop()
     }
   }
@@ -102,19 +104,36 @@ export function createEventReader({ redis, log }: QueueDeps, { prefix }: { prefi
   async function waitForEnd(tenant: string, id: string, options: { waitMs: number; signal: AbortSignal }) {
     const found = await view(tenant, id)
     if (found === undefined || found.finishedAt !== undefined || options.waitMs <= 0) return found
-    const timeout = AbortSignal.timeout(options.waitMs)
-    const signal = AbortSignal.any([options.signal, timeout, closing.signal])
-    // The stream's own end, not a poll, says when to look. Its last event is read even if it came before this line.
-    const position = Number((await within(CALL_MS, client.hget(keys.job(id), 'seq'), 'Redis did not answer')) ?? 0)
+    const { signal, release, end } = endable(options.signal)
+    const timer = setTimeout(end, options.waitMs)
     try {
+      // The stream's own end, not a poll, says when to look. Its last event is read even if it came before this line.
+      const position = Number((await within(CALL_MS, client.hget(keys.job(id), 'seq'), 'Redis did not answer')) ?? 0)
       for await (const event of events(tenant, id, { after: Math.max(0, position - 1), signal })) {
         if (isEndEvent(event)) break
       }
     } catch (cause) {
       if (!signal.aborted) throw cause
+    } finally {
+      clearTimeout(timer)
+      release()
     }
     return view(tenant, id)
   }
 
-  return { events, waitForEnd, close: async () => closing.abort() }
+  /** A signal of one stream: aborts with the caller's, or when the reader closes. */
+  function endable(outer: AbortSignal): { signal: AbortSignal; end: () => void; release: () => void } {
+    const own = new AbortController()
+    const end = () => own.abort()
+    if (outer.aborted) end()
+    outer.addEventListener('abort', end, { once: true })
+    ends.add(end)
+    const release = () => {
+      outer.removeEventListener('abort', end)
+      ends.delete(end)
+    }
+    return { signal: own.signal, end, release }
+  }
+
+  return { events, waitForEnd, close: async () => ends.forEach((end) => end()) }
 }

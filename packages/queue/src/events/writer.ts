@@ -51,7 +51,8 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
   let unsentChars = 0
   let ringChars = 0
   let pumping = false
-  let hurry = new AbortController()
+  let skipWindow: (() => void) | undefined
+  let hurried = false
   let sentAt = -Infinity
   const waiters: { until: () => boolean; resolve: () => void }[] = []
 
@@ -77,7 +78,8 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
   async function pump(): Promise<void> {
     pumping = true
     while (pending.length > 0 && !closing.signal.aborted) {
-      await pause(sentAt + WINDOW_MS - performance.now(), AbortSignal.any([closing.signal, hurry.signal]))
+      await window()
+      if (closing.signal.aborted) break
       const batch = takeBatch()
       sentAt = performance.now()
       await deliver(batch)
@@ -95,8 +97,21 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
       wake()
     }
     pumping = false
-    hurry = new AbortController()
+    hurried = false
     wake()
+  }
+
+  /** Lets deltas gather since the last batch, unless somebody waits for the end or none was sent yet. */
+  function window(): Promise<void> {
+    const waitMs = sentAt + WINDOW_MS - performance.now()
+    if (waitMs <= 0 || hurried) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, waitMs)
+      skipWindow = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
   }
 
   function takeBatch(): FleetEvent[] {
@@ -157,13 +172,21 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
     if (until() || closing.signal.aborted) return Promise.resolve()
     return new Promise((resolve) => waiters.push({ until, resolve }))
   }
-  closing.signal.addEventListener('abort', wake)
+  closing.signal.addEventListener(
+    'abort',
+    () => {
+      skipWindow?.()
+      wake()
+    },
+    { once: true },
+  )
 
   return {
     write,
     drained: () => wait(() => unsentChars < BOUND_CHARS),
     flushed() {
-      if (pumping) hurry.abort()
+      hurried = pumping
+      skipWindow?.()
       return wait(() => !pumping && pending.length === 0)
     },
     next: (body) => place(body, seq + 1),

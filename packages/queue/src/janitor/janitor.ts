@@ -1,5 +1,4 @@
 import { Queue } from 'bullmq'
-import { quarantineBroken } from '../consumer/quarantine.js'
 import type { QueueDeps } from '../jobs/producer.js'
 import { createKeys, QUEUE_NAME } from '../keys.js'
 import { clientOf } from '../redis/connect.js'
@@ -45,8 +44,7 @@ export function createJanitor({ redis, log }: QueueDeps, options: JanitorOptions
     const sealed = await repairSealed({ client, keys, queue, log }, comparedTo, now)
     comparedTo = sealed.comparedTo
     const abandoned = await abandonUnplaced(now)
-    const broken = await quarantineBroken({ client, keys, log }, retentionMs)
-    return { removed, repaired: sealed.repaired + abandoned + broken }
+    return { removed, repaired: sealed.repaired + abandoned }
   }
 
   /** Their producer wrote the record and died before the job was in the queue. */

@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto'
-import { canonicalJson, FleetError, isEndState, LIMITS, type JobSpec, type JobView } from '@claude-fleet/core'
+import {
+  canonicalJson,
+  FleetError,
+  isEndState,
+  LIMITS,
+  TENANT_PATTERN,
+  type JobSpec,
+  type JobView,
+} from '@claude-fleet/core'
 import { Queue } from 'bullmq'
 import { OPEN_GATE, type AdmissionGate } from '../admission/gate.js'
 import { newBatchId, newJobId } from '../ids.js'
@@ -105,6 +113,7 @@ export function createProducer(
   }
 
   async function enqueueOne(job: NewJob) {
+    checkTenant(job.tenant)
     await admission.admit(job)
     const [outcome, id = ''] = await runScript(client, 'fleetEnqueue', keys.job(job.id), recordArgs(job))
     if (outcome === 'mismatch') {
@@ -118,6 +127,7 @@ export function createProducer(
   }
 
   async function enqueueMany(tenant: string, items: Parameters<Producer['enqueueBatch']>[1]) {
+    checkTenant(tenant)
     const batch = newBatchId()
     const jobs: NewJob[] = items.map(({ spec, customId }) => ({ id: newJobId(), tenant, spec, customId, batch }))
     for (const job of jobs) await admission.admit(job)
@@ -178,6 +188,11 @@ export function createProducer(
     retry: (tenant, id) => call(retry(tenant, id)),
     close: () => within(CALL_MS, queue.close(), 'the queue did not close').catch(() => undefined),
   }
+}
+
+/** A tenant's name becomes part of keys; one with a separator in it could reach into another's. */
+function checkTenant(tenant: string): void {
+  if (!TENANT_PATTERN.test(tenant)) throw new FleetError('INVALID_REQUEST', 'the tenant is not a tenant name')
 }
 
 function sha256(text: string): string {

@@ -8,8 +8,8 @@ import { parseRedisUrl } from './url.js'
 
 const CONNECT_MS = 5_000
 const PING_MS = 2_000
-/** A little over the producer's own deadline, so that the deadline is what the caller hears. */
-const API_COMMAND_MS = 20_000
+/** A little over the longest deadline of a caller, so that the deadline is what the caller hears. */
+const API_COMMAND_MS = 25_000
 const MAX_RECONNECT_MS = 2_000
 
 export interface ConnectOptions {
