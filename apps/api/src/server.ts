@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { DEFAULTS, isLoopback, SettingsError, type ApiSettings } from '@claude-fleet/core'
 import { checkRedis, connectRedis, createAdmin, createEventReader, createProducer } from '@claude-fleet/queue'
 import type { Logger } from 'pino'
@@ -116,17 +116,13 @@ function createStop(
   let resolveEnded = () => {}
   const ended = new Promise<void>((resolve) => (resolveEnded = resolve))
 
-  // A connection that becomes idle after `close` would be kept for the next request, which never comes.
-  server.on('request', (_req, res) => {
-    res.once('close', () => {
-      if (closing.signal.aborted) setImmediate(() => server.closeIdleConnections())
-    })
-  })
+  const closeUnused = trackUnused(server)
 
   async function stopOnce(): Promise<void> {
     const closed = once(server, 'close')
     server.close()
     closing.abort()
+    closeUnused()
     const timer = setTimeout(() => server.closeAllConnections(), stopMs)
     await closed
     clearTimeout(timer)
@@ -141,5 +137,33 @@ function createStop(
       stopping ??= stopOnce()
       return stopping
     },
+  }
+}
+
+/**
+ * Gives the way to close every connection without a request in progress, those too that become so later. Node's own
+ * `closeIdleConnections` leaves connections that never sent a request, and browsers and pools open such ahead.
+ */
+function trackUnused(server: Server): () => void {
+  const inProgress = new Map<Socket, number>()
+  let closing = false
+  const add = (socket: Socket, change: number) => {
+    const count = (inProgress.get(socket) ?? 0) + change
+    inProgress.set(socket, count)
+    if (closing && count === 0) socket.destroySoon()
+  }
+  server.on('connection', (socket: Socket) => {
+    add(socket, 0)
+    socket.once('close', () => inProgress.delete(socket))
+  })
+  server.on('request', ({ socket }, res) => {
+    add(socket, 1)
+    res.once('close', () => {
+      if (inProgress.has(socket)) add(socket, -1)
+    })
+  })
+  return () => {
+    closing = true
+    for (const socket of inProgress.keys()) add(socket, 0)
   }
 }
