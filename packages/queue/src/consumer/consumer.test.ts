@@ -99,6 +99,27 @@ test('a parked job says until when and starts then, with no failure counted', as
   expect(typesOf(await fleet.events(job.id))).toEqual(['queued', 'parked', 'completed'])
 })
 
+test('a parked job that is cancelled ends at once and never starts again', async () => {
+  const job = await fleet.enqueue()
+  const consumer = await fleet.consume(async () => {
+    const error = { code: 'USAGE_LIMIT' as const, message: 'limit', retryable: true, attempt: 1, details: {} }
+    return { ...SUMS, type: 'parked', error, resumesAt: Date.now() + 60_000 }
+  })
+  const delayed = () => fleet.client.zcard(fleet.keys.bull('delayed'))
+  await expect.poll(delayed, { interval: 5 }).toBe(1)
+  expect(await fleet.producer.cancel(TENANT, job.id, 'enough')).toBe('cancelling')
+  expect(await fleet.producer.get(TENANT, job.id)).toMatchObject({ state: 'cancelled', attempt: 1, costUsd: 0.5 })
+  expect(typesOf(await fleet.events(job.id))).toEqual(['queued', 'parked', 'cancelled'])
+  expect([await delayed(), consumer.running()]).toEqual([0, 0])
+})
+
+test('a wait for the end gives the job as it is when the time is over', async () => {
+  const job = await fleet.enqueue({ delayMs: 60_000 })
+  const signal = new AbortController().signal
+  const view = await fleet.reader.waitForEnd(TENANT, job.id, { waitMs: 50, signal })
+  expect(view).toMatchObject({ id: job.id, state: 'delayed' })
+})
+
 test('cancelling an active job stops its attempt with the reason and ends it as cancelled', async () => {
   const job = await fleet.enqueue()
   await fleet.consume(async (claim) => {

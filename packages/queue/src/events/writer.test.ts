@@ -38,10 +38,10 @@ const text = (event: FleetEvent) => (event.type === 'text' ? event.text : event.
 
 test('the first delta goes at once, those of one window become one event, and another kind keeps its place', async () => {
   const { writer, taken, batches } = createLog()
-  const startedAt = performance.now()
   writer.write({ type: 'text', text: 'a' })
-  await expect.poll(() => taken.length, { interval: 1 }).toBe(1)
-  expect(performance.now() - startedAt).toBeLessThan(20)
+  // Turns of the event loop, not time: nothing was waited for.
+  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  expect(taken.map(text)).toEqual(['a'])
   for (const letter of 'bcd') writer.write({ type: 'text', text: letter })
   writer.write({ type: 'text_reset' })
   for (const letter of 'ef') writer.write({ type: 'text', text: letter })

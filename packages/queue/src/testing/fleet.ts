@@ -14,7 +14,7 @@ import { createEventReader } from '../events/reader.js'
 import { newJobId } from '../ids.js'
 import { createKeys } from '../keys.js'
 import { clientOf, connectRedis } from '../redis/connect.js'
-import type { LockTiming } from '../consumer/timing.js'
+import { LOCK_TIMING, type LockTiming } from '../consumer/timing.js'
 import type { AttemptOutcome, Claim, Consumer, Log } from '../types.js'
 
 export const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} }
@@ -36,7 +36,7 @@ export async function openFleet(url: string, options: { retentionMs?: number; pr
 
   async function consume(
     run: (claim: Claim) => Promise<AttemptOutcome>,
-    { workerId = 'w1', concurrency = 4, timing = SHORT_LOCKS, log = QUIET } = {},
+    { workerId = 'w1', concurrency = 4, timing = LOCK_TIMING, log = QUIET } = {},
   ): Promise<Consumer> {
     const own = await connectRedis({ url, name: workerId, mode: 'worker' })
     const consumer = createConsumer({ redis: own, log, run }, { prefix, workerId, concurrency, retentionMs }, timing)

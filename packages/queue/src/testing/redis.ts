@@ -1,44 +1,36 @@
-import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startEmbeddedRedis } from '../embedded/index.js'
 
-/** A private Redis of one test file, on a socket in its own folder. */
+/** A private Redis of one test file, with its data in a folder of its own. */
 export interface TestRedis {
   url: string
   pid: number
+  dataDir: string
   /** Ends it as a crash would. */
   kill(): Promise<void>
+  /** Ends it and removes its data. */
   stop(): Promise<void>
 }
 
-/** Starts a Redis; `dir` reuses the folder of an earlier one. */
-export async function startTestRedis(options: { dir?: string } = {}): Promise<TestRedis & { dir: string }> {
-  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'fleet-redis-')))
-  const socket = join(dir, 'redis.sock')
-  const binary = process.env['FLEET_TEST_REDIS_SERVER'] ?? 'redis-server'
-  const args = ['--port', '0', '--unixsocket', socket, '--dir', dir, '--save', '', '--appendonly', 'yes']
-  const server = spawn(binary, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const exited = new Promise<void>((resolve) => server.once('exit', () => resolve()))
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.once('exit', (code) => reject(new Error(`redis-server exited with ${code}`)))
-    server.stdout.on('data', (chunk: Buffer) => {
-      if (/ready to accept/i.test(chunk.toString())) resolve()
-    })
-  })
-  const kill = async () => {
-    server.kill('SIGKILL')
-    await exited
-  }
+/** Starts a Redis on a socket; `dataDir` is the folder of an earlier one that was killed. */
+export async function startTestRedis(options: { dataDir?: string } = {}): Promise<TestRedis> {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'fleet-redis-')))
+  // Kept between runs, as the server would have to be fetched for each test file otherwise.
+  const cacheDir = join(tmpdir(), 'redis-server')
+  const server = await startEmbeddedRedis({ dataDir, cacheDir, unixSocket: join(dataDir, 'redis.sock') })
   return {
-    dir,
-    url: `unix://${socket}`,
-    pid: server.pid ?? 0,
-    kill,
+    dataDir,
+    url: server.url,
+    pid: server.pid,
+    async kill() {
+      process.kill(server.pid, 'SIGKILL')
+      await server.exited
+    },
     async stop() {
-      await kill()
-      await rm(dir, { recursive: true, force: true })
+      await server.stop()
+      await rm(dataDir, { recursive: true, force: true })
     },
   }
 }
