@@ -1,0 +1,21 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: [
+      'packages/*/src/**/*.test.ts',
+      'apps/*/src/**/*.test.ts',
+      'scripts/**/*.test.mjs',
+      'test/{e2e,faults,hostile,support}/**/*.test.ts',
+    ],
+    globalSetup: 'test/support/run.ts',
+    // Processes: what a test leaves behind dies with its file's process or is seen; threads share signals and cwd.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 30_000,
+    expect: { requireAssertions: true },
+    reporters: ['default'],
+  },
+})
