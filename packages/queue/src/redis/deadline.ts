@@ -1,8 +1,8 @@
 import { FleetError, isFleetError } from '@claude-fleet/core'
 
 /**
- * Waits for `work`, at most `ms`. Rejects with FleetError `UNAVAILABLE` when it takes longer or when Redis fails it; a
- * FleetError passes through. A command in flight when Redis goes away settles only when Redis is back, so nothing but
+ * Waits for `work`, at most `ms`. Rejects with FleetError `UNAVAILABLE` when it takes longer or when Redis cannot do it
+ * now, `INTERNAL` when Redis refuses it as wrong; a FleetError passes through. A command in flight when Redis goes away settles only when Redis is back, so nothing but
  * an own clock ends the wait.
  */
 export async function within<T>(ms: number, work: Promise<T>, what: string): Promise<T> {
@@ -15,7 +15,9 @@ export async function within<T>(ms: number, work: Promise<T>, what: string): Pro
   } catch (cause) {
     if (isFleetError(cause)) throw cause
     const detail = cause instanceof Error ? cause.message : String(cause)
-    throw new FleetError('UNAVAILABLE', `Redis failed the call: ${detail}`, { cause })
+    // Redis's own `ERR` and `WRONGTYPE` mean that we asked wrongly; OOM, LOADING, READONLY and a lost connection pass.
+    const code = /^(ERR|WRONGTYPE) /.test(detail) ? 'INTERNAL' : 'UNAVAILABLE'
+    throw new FleetError(code, `Redis failed the call: ${detail}`, { cause })
   } finally {
     clearTimeout(timer)
   }
