@@ -1,8 +1,7 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { FleetError } from '@claude-fleet/core'
 import { OWNER_VARIABLE } from '../process/owner.js'
 import type { Launch } from '../process/process.js'
+import type { SessionFolder } from '../session/folder.js'
 import type { SessionSpec } from '../types.js'
 
 export interface LaunchOptions {
@@ -13,12 +12,6 @@ export interface LaunchOptions {
   /** PATH of claude and its tools. */
   path: string
   timeZone?: string | undefined
-}
-
-/** What one process is started with. */
-export interface SessionLaunch extends Launch {
-  /** Its own folder below the tenant's home, to be removed after its end. */
-  folder: string
 }
 
 const ARGS = [
@@ -62,16 +55,13 @@ const CODE_VARIABLES = /^(BUN_.*|LD_.*|DYLD_.*|NODE_OPTIONS|BASH_ENV|ENV)$/
  *
  * Throws FleetError `FORBIDDEN` for an environment that would run code inside claude.
  */
-export async function createLaunch(spec: SessionSpec, mark: string, options: LaunchOptions): Promise<SessionLaunch> {
+export function createLaunch(
+  spec: SessionSpec,
+  own: { folder: Pick<SessionFolder, 'config' | 'temporary'>; mark: string },
+  options: LaunchOptions,
+): Launch {
   const injecting = Object.keys(spec.env).find((name) => CODE_VARIABLES.test(name))
   if (injecting !== undefined) throw new FleetError('FORBIDDEN', `the variable ${injecting} may not be set for claude`)
-
-  // Short: claude opens a socket below TMPDIR, and a socket's path has at most 107 bytes.
-  const folder = join(spec.home, 'sessions', mark.slice(mark.lastIndexOf(':') + 1))
-  const configFolder = join(folder, 'config')
-  const temporary = join(folder, 'tmp')
-  await mkdir(configFolder, { recursive: true, mode: 0o700 })
-  await mkdir(temporary, { recursive: true, mode: 0o700 })
 
   const [file, ...args] = [
     ...options.spawnWrapper,
@@ -83,18 +73,17 @@ export async function createLaunch(spec: SessionSpec, mark: string, options: Lau
     file,
     args,
     cwd: spec.cwd,
-    folder,
-    mark: `${OWNER_VARIABLE}=${mark}`,
+    mark: `${OWNER_VARIABLE}=${own.mark}`,
     env: {
       LANG: 'C.UTF-8',
       ...(options.timeZone === undefined ? {} : { TZ: options.timeZone }),
       ...spec.env,
       PATH: options.path,
       HOME: spec.home,
-      CLAUDE_CONFIG_DIR: configFolder,
-      TMPDIR: temporary,
+      CLAUDE_CONFIG_DIR: own.folder.config,
+      TMPDIR: own.folder.temporary,
       ...CLOSED,
-      [OWNER_VARIABLE]: mark,
+      [OWNER_VARIABLE]: own.mark,
     },
   }
 }

@@ -96,6 +96,7 @@ export function createSessionPool(deps: SessionPoolDeps, options: SessionPoolOpt
         (session) => ready(slot, waiter, session, abort.signal),
         (error: unknown) => {
           move(slot, { name: 'gone' })
+          if (error instanceof FleetError && error.code === 'INTERNAL') deps.onLeak?.(error)
           waiter.reject(abort.signal.aborted ? abort.signal.reason : startError(error))
         },
       )
@@ -137,6 +138,8 @@ export function createSessionPool(deps: SessionPoolDeps, options: SessionPoolOpt
   /** What becomes of a session that nobody leases any more. */
   function settle(slot: Slot, session: ClaudeSession): Promise<void> {
     if (slot.state.name === 'ending') return slot.state.ended
+    // `stop` was quicker than the lease.
+    if (slot.state.name === 'gone') return Promise.resolve()
     const ended = session.close().then(
       () => {
         counters.destroyed += 1

@@ -11,15 +11,23 @@ export const OWNER_VARIABLE = 'CLAUDE_FLEET_OWNER'
 
 /** This process as an owner, told apart from any process of another boot or a later one with its pid. */
 export interface Owner {
-  /** `BOOT-ID:PID:START-TICKS` */
-  readonly id: string
-  /** A new value for OWNER_VARIABLE. */
-  mark(): string
+  readonly pid: number
+  readonly startTicks: string
+  /** A new value for OWNER_VARIABLE, and its last part. */
+  mark(): { value: string; nonce: string }
 }
 
 export async function createOwner(): Promise<Owner> {
-  const id = `${await bootId()}:${process.pid}:${(await readEntry(process.pid))?.startTicks ?? '0'}`
-  return { id, mark: () => `${id}:${randomBytes(6).toString('hex')}` }
+  const boot = await bootId()
+  const startTicks = (await readEntry(process.pid))?.startTicks ?? '0'
+  return {
+    pid: process.pid,
+    startTicks,
+    mark() {
+      const nonce = randomBytes(6).toString('hex')
+      return { value: `${boot}:${process.pid}:${startTicks}:${nonce}`, nonce }
+    },
+  }
 }
 
 /**

@@ -1,10 +1,10 @@
-import { rm } from 'node:fs/promises'
 import { FleetError } from '@claude-fleet/core'
 import { createLaunch, initializeRequest, type LaunchOptions } from '../launch/launch.js'
 import type { Owner } from '../process/owner.js'
 import { startProcess, type LineProcess } from '../process/process.js'
 import { parseMessage } from '../protocol/message.js'
 import type { ClaudeSession, ExitFacts, SessionSpec, TurnMessage } from '../types.js'
+import { makeSessionFolder } from './folder.js'
 import { createControl, type ControlReply } from './control.js'
 import { runTurn, type RunningTurn, type TurnSettings } from './turn.js'
 import { totalCost } from '../turn/spend.js'
@@ -38,7 +38,8 @@ export interface SessionDeps extends LaunchOptions {
 export async function startSession(spec: SessionSpec, signal: AbortSignal, deps: SessionDeps): Promise<ClaudeSession> {
   signal.throwIfAborted()
   const { times } = deps
-  const launch = await createLaunch(spec, deps.owner.mark(), deps)
+  const mark = deps.owner.mark()
+  const folder = await makeSessionFolder(spec.home, deps.owner, mark.nonce)
   let turn: RunningTurn | undefined
   let costUsd = 0
   let backgroundTasks = 0
@@ -50,30 +51,30 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
       const { request_id: id, request } = message as { request_id: string; request: { subtype: string } }
       control.refuse(id, request.subtype)
     }
-    turn?.line(line)
+    turn?.line(line, message)
   }
   const broken = (): void => {
     // What follows is not read any more, so this process can serve no other turn.
     if (turn !== undefined) turn.stop('output')
     else void child.end().catch(() => undefined)
   }
-  const removeFolder = (): Promise<void> => rm(launch.folder, { recursive: true, force: true })
 
   let child: LineProcess
   try {
     child = await startProcess(
-      launch,
+      createLaunch(spec, { folder, mark: mark.value }, deps),
       { line: read, stderrLine: (line) => turn?.stderrLine(line), broken },
       { times, maxLineBytes: deps.maxLineBytes },
     )
   } catch (cause) {
-    await removeFolder()
+    await folder.remove()
+    if (cause instanceof FleetError) throw cause
     throw new FleetError('SPAWN_FAILED', 'the claude process could not be started', { cause })
   }
   const control = createControl(child.send)
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
-    closing ??= child.end().then(removeFolder)
+    closing ??= child.end().then(folder.remove)
     return closing
   }
 

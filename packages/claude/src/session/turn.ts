@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { LineProcess } from '../process/process.js'
-import { parseMessage, usageReplySchema, type ClaudeMessage } from '../protocol/message.js'
+import { usageReplySchema, type ClaudeMessage } from '../protocol/message.js'
 import { createTurnReader } from '../turn/reader.js'
 import type { TurnFacts, TurnMessage, TurnOptions, TurnStop } from '../types.js'
 import type { Control } from './control.js'
@@ -20,7 +20,8 @@ export interface TurnSettings {
 
 /** A turn that runs. The session feeds it what its process says. */
 export interface RunningTurn {
-  line(line: string): void
+  /** One line of stdout, and what it was parsed to. */
+  line(line: string, message: ClaudeMessage | undefined): void
   stderrLine(line: string): void
   stop(reason: TurnStop): void
   next(): Promise<TurnMessage>
@@ -146,10 +147,9 @@ export function runTurn(
   }
 
   return {
-    line(line) {
+    line(line, message) {
       if (done) return
       heard = true
-      const message = parseMessage(line)
       if (message === undefined) queue.push(reader.log('stdout', line))
       else {
         queue.push(reader.read(message))
