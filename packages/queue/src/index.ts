@@ -7,7 +7,6 @@ export { createConsumer, type ConsumerDeps } from './consumer/consumer.js'
 export { registerWorker, type RegistrationDeps, type RegistrationOptions } from './workers/registration.js'
 export { createAdmin } from './admin/admin.js'
 export { createJanitor, type JanitorOptions } from './janitor/janitor.js'
-export { startEmbeddedRedis, type EmbeddedRedis, type EmbeddedRedisOptions } from './embedded/index.js'
 export { OPEN_GATE, type AdmissionDecision, type AdmissionGate } from './admission/gate.js'
 export type {
   Admin,

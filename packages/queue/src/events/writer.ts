@@ -56,8 +56,9 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
   let sentAt = -Infinity
   const waiters: { until: () => boolean; resolve: () => void }[] = []
 
-  const place = (body: EventBody, at: number) =>
-    ({ jobId: options.jobId, attempt: options.attempt, seq: at, ts: Date.now(), ...body }) as FleetEvent
+  const place = (body: EventBody, at: number): FleetEvent => {
+    return { jobId: options.jobId, attempt: options.attempt, seq: at, ts: Date.now(), ...body }
+  }
 
   function write(body: EventBody): void {
     if (closing.signal.aborted) return

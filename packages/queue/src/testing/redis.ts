@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startEmbeddedRedis } from '../embedded/index.js'
 
@@ -18,7 +18,7 @@ export interface TestRedis {
 export async function startTestRedis(options: { dataDir?: string } = {}): Promise<TestRedis> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'fleet-redis-')))
   // Kept between runs, as the server would have to be fetched for each test file otherwise.
-  const cacheDir = join(tmpdir(), 'redis-server')
+  const cacheDir = join(homedir(), '.cache', 'claude-fleet')
   const server = await startEmbeddedRedis({ dataDir, cacheDir, unixSocket: join(dataDir, 'redis.sock') })
   return {
     dataDir,
