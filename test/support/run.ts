@@ -7,7 +7,7 @@ import { processesOf, type FoundProcess } from './processes.js'
 
 /** What a test must not find: the keys of the person who runs it, and settings that would change what it tests. */
 const FOREIGN_VARIABLES =
-  /^(ANTHROPIC_|CLAUDE|FLEET_(?!TEST_)|AWS_(?!CA_BUNDLE)|GOOGLE_|REDIS_URL$|XDG_|NODE_OPTIONS$|NODE_ENV$)/
+  /^(ANTHROPIC_|CLAUDE|FLEET_|AWS_(?!CA_BUNDLE)|GOOGLE_|REDIS_URL$|XDG_|NODE_OPTIONS$|NODE_ENV$)/
 const SETTLE_MS = 5_000
 
 /**
@@ -85,7 +85,7 @@ async function tree(folder: string, root: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true })
   const below = entries
     .filter((entry) => !GENERATED.has(entry.name))
-    .map((entry) => {
+    .map(async (entry) => {
       const path = join(folder, entry.name)
       return entry.isDirectory() ? tree(path, root) : [relative(root, path)]
     })
