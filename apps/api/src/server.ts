@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { DEFAULTS, isLoopback, SettingsError, type ApiSettings } from '@claude-fleet/core'
@@ -49,6 +49,8 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
   const redis = await connectRedis({ url: settings.redisUrl, name: 'claude-fleet-api', log, mode: 'api' })
   const queue = { redis, log }
   const closing = new AbortController()
+  // One listener for every open stream is what it is for; Node 20 takes more than ten for a leak.
+  setMaxListeners(0, closing.signal)
   try {
     await checkRedis(redis)
     const deps: AppDeps = {

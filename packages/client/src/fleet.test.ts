@@ -164,6 +164,23 @@ describe.each(['http', 'redis'] as const)('over %s', (transport) => {
     expect((await result).text).toBe('one two three')
   })
 
+  test('many streams of one client end together, and none is taken for a leak', async () => {
+    const warnings: string[] = []
+    const listen = (warning: Error) => warnings.push(warning.name)
+    process.on('warning', listen)
+    await using fleet = await openTestFleet(redis.url)
+    const client = await fleet.connect(transport)
+    const batch = await client.batch(Array.from({ length: 30 }, (_, index) => ({ prompt: `echo ${index}` })))
+    const streams = batch.items.map(({ id }) => collect(client.job(id).events()))
+    const results = batch.items.map(({ id }) => client.job(id).result())
+    await fleet.work()
+    const texts = (await Promise.all(results)).map(({ text }) => text)
+    expect(texts).toEqual(texts.map((_, index) => String(index)))
+    for (const events of await Promise.all(streams)) expect(events.at(-1)?.type).toBe('completed')
+    process.off('warning', listen)
+    expect(warnings).toEqual([])
+  })
+
   test('a fleet that is not there is UNAVAILABLE', async () => {
     await using fleet = await openTestFleet(redis.url)
     const away = transport === 'http' ? { url: 'http://127.0.0.1:1' } : { redis: 'redis://127.0.0.1:1' }

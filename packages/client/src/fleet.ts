@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import {
   FleetError,
   isEndEvent,
@@ -71,6 +72,8 @@ export interface FleetClient {
 /** Makes a client of a transport. `reconnectMs`: how long a fleet that was there may be away. */
 export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs: number }): FleetClient {
   const closing = new AbortController()
+  // One listener for every call in progress is what it is for; Node 20 takes more than ten for a leak.
+  setMaxListeners(0, closing.signal)
 
   async function call<T>(signal: AbortSignal | undefined, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     using linked = linkSignals(signal, closing.signal)

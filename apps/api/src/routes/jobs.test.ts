@@ -42,7 +42,7 @@ test('twenty racers with one Idempotency-Key make one job: one 202, the others 2
   const replies = await Promise.all(Array.from({ length: 20 }, () => post('key 1', { prompt: 'p', attempts: 2 })))
   const ids = await Promise.all(replies.map(async (reply) => ((await reply.json()) as { id: string }).id))
   expect(new Set(ids).size).toBe(1)
-  expect(replies.map((reply) => reply.status).sort()).toEqual([...Array(19).fill(200), 202])
+  expect(replies.map((reply) => reply.status).sort((a, b) => a - b)).toEqual([...Array<number>(19).fill(200), 202])
 
   const reordered = await post('key 1', { attempts: 2, prompt: 'p', priority: 0 })
   expect(reordered.status).toBe(200)
@@ -72,7 +72,7 @@ test('a batch keeps the order of its jobs, and lists page through it, newest fir
   let cursor: string | undefined
   do {
     const query = new URLSearchParams({ batch: id, limit: '10', ...(cursor === undefined ? {} : { cursor }) })
-    const page = jobPageSchema.parse(await (await api.ask(`/v1/jobs?${query}`)).json())
+    const page = jobPageSchema.parse(await (await api.ask(`/v1/jobs?${query.toString()}`)).json())
     seen.push(...page.items.map((job) => job.id))
     cursor = page.nextCursor
   } while (cursor !== undefined)

@@ -52,7 +52,7 @@ export async function openTestFleet(redisUrl: string) {
     const client = await FleetClient.connect({
       ...(transport === 'http' ? http : { redis: redisUrl, tenant: TENANT, prefix, retentionMs }),
       ...more,
-    } as ConnectOptions)
+    })
     clients.push(client)
     return client
   }
