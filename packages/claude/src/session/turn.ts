@@ -117,7 +117,8 @@ export function runTurn(
 
   const checkLimits = (message: ClaudeMessage): void => {
     if (reader.outputBytes > (options.maxOutputBytes ?? settings.maxOutputBytes)) stopTurn('output')
-    // The next request would be one too many. The tools of the last round have run, as with claude's own --max-turns.
+    // This request is one too many, and interrupted: its reply is not waited for, though a model that answers within a
+    // few ms may still get one in. The tools of the last round have run, as with claude's own --max-turns.
     const requests = message.type === 'system' && message.subtype === 'status' && message.status === 'requesting'
     if (options.maxTurns !== undefined && reader.rounds >= options.maxTurns + (requests ? 0 : 1)) stopTurn('turns')
     if (message.type !== 'stream_event' || typeof message.parent_tool_use_id === 'string') return
