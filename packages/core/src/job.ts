@@ -39,6 +39,8 @@ const prompt = z
   .string({ error: (issue) => (issue.input === undefined ? 'is required' : 'must be a string') })
   .refine((value) => value.trim() !== '', 'must not be empty or only white space')
   .refine(noNul, 'must not contain NUL')
+  // The front door asks `isPromptTooLong` first, to answer 413; Redis can be written by others.
+  .refine((value) => utf8Bytes(value) <= LIMITS.promptBytes, `must be at most ${LIMITS.promptBytes} bytes of UTF-8`)
 
 /** A tool rule such as `Read` or `Bash(git log:*)`. Line breaks and a leading dash have no use in one. */
 const toolRules = z

@@ -37,7 +37,7 @@ export function readSettings<S extends z.ZodRawShape>(
     const parsed = (schema as z.ZodType).safeParse(raw)
     if (!parsed.success) {
       const problem = parsed.error.issues[0]?.message ?? 'is not allowed'
-      const quoted = raw === undefined || secrets.has(name) ? '' : `${JSON.stringify(raw.slice(0, 100))} `
+      const quoted = raw === undefined || secrets.has(name) ? '' : `${JSON.stringify(withoutLogin(raw).slice(0, 100))} `
       throw new SettingsError(name, `${quoted}${problem}`)
     }
     values[name] = parsed.data
@@ -51,11 +51,21 @@ export function readSecret(name: string, source: SettingsSource): string | undef
   const file = present(source.env[`${name}_FILE`])
   if (file === undefined) return direct
   if (direct !== undefined) throw new SettingsError(name, `set either ${name} or ${name}_FILE, not both`)
+  const value = present(readFile(`${name}_FILE`, file, source).replace(/\r?\n$/, ''))
+  // A secret that was not mounted must not read as one that was not wanted.
+  if (value === undefined) throw new SettingsError(`${name}_FILE`, `${JSON.stringify(file)} is empty`)
+  return value
+}
+
+function readFile(setting: string, path: string, source: SettingsSource): string {
   try {
-    return present(source.readFile(file).replace(/\r?\n$/, ''))
+    return source.readFile(path)
   } catch (cause) {
-    throw new SettingsError(`${name}_FILE`, `cannot read ${JSON.stringify(file)}`, { cause })
+    throw new SettingsError(setting, `cannot read ${JSON.stringify(path)}`, { cause })
   }
 }
+
+/** An address may carry a user and a password. */
+const withoutLogin = (value: string) => value.replaceAll(/\/\/[^/\s]*@/g, '//***@')
 
 const present = (value: string | undefined) => (value === undefined || value === '' ? undefined : value)

@@ -9,7 +9,7 @@ const SECRETS: ReadonlySet<string> = new Set(['REDIS_URL', 'FLEET_API_KEY', 'FLE
 
 /** Names that a job may never set, whatever the operator lists: each runs code in claude or moves its key elsewhere. */
 const NEVER_ALLOWED_ENV =
-  /^(BUN_|NODE_|LD_|DYLD_|ANTHROPIC_|CLAUDE_|AWS_|GOOGLE_|GIT_|BASH_ENV$|ENV$|PATH$|HOME$|SHELL$|IFS$|TMPDIR$|IS_SANDBOX$|FLEET_|(HTTPS?|NO|ALL)_PROXY$|SSL_CERT_)/i
+  /^(BUN_|NODE_|LD_|DYLD_|ANTHROPIC_|CLAUDE_|AWS_|GOOGLE_|GIT_|MCP_|OTEL_|XDG_|BASH|SHELLOPTS$|PROMPT_COMMAND$|PS4$|ENV$|PATH$|HOME$|SHELL$|IFS$|TMPDIR$|IS_SANDBOX$|FLEET_|(HTTPS?|NO|ALL)_PROXY$|SSL_CERT_)/i
 
 const shared = {
   REDIS_URL: value.redisUrl,

@@ -17,17 +17,23 @@ export const durationMs = (min: number) => wholeNumber(min, 7 * 24 * 3_600_000)
 
 export const host = z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'is not a host name or address')
 
-/** `redis://` or `rediss://`, or `unix:///path`. The message never repeats the value: it may hold a password. */
+const SENTINELS = /^redis-sentinel:\/\/([^@/]*@)?[\w.-]+(:\d{1,5})?(,[\w.-]+(:\d{1,5})?)*\/[\w.-]+(\/\d{1,3})?$/
+
+/**
+ * `redis://` or `rediss://`, `unix:///path`, or `redis-sentinel://host:port,host:port/master`. The message never repeats
+ * the value: it may hold a password.
+ */
 export const redisUrl = z
   .string({ error: 'is not set; give the address of a Redis, such as redis://127.0.0.1:6379' })
   .refine((value) => {
+    if (SENTINELS.test(value)) return true
     try {
       const url = new URL(value)
       if (url.protocol === 'unix:') return url.pathname.length > 1
       return (
         (url.protocol === 'redis:' || url.protocol === 'rediss:') &&
         url.hostname !== '' &&
-        /^(\/|\/\d{1,4})?$/.test(url.pathname)
+        /^(\/|\/\d{1,3})?$/.test(url.pathname)
       )
     } catch {
       return false
