@@ -159,9 +159,7 @@ test('every set of facts has a verdict, and its decision is the policy of its co
   const exit = fc.constantFrom(undefined, { code: 1, signal: null, stderrTail: '' })
   fc.assert(
     fc.property(fc.option(result, { nil: undefined }), stop, exit, fc.boolean(), (given, why, end, wants) => {
-      const judged = verdict(
-        factsOf({ result: given, stop: why as TurnStop | undefined, exit: end, wantsStructuredOutput: wants }),
-      )
+      const judged = verdict(factsOf({ result: given, stop: why, exit: end, wantsStructuredOutput: wants }))
       if (judged.outcome !== 'failed') return
       expect(JOB_ERROR_CODES).toContain(judged.code)
       expect(judged.decision).toBe(RETRY_DECISIONS[judged.code])

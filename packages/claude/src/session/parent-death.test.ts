@@ -2,9 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { findClaude } from '../launch/binary.js'
 import { createProcessTable } from '../process/process-table.js'
-import { PATH, projectRoot, startBench } from '../testing/claude.js'
+import { claude, PATH, startBench } from '../testing/claude.js'
 
 /** A worker in small: starts a session, begins a turn, says claude's pid once a tool runs, and waits. */
 const WORKER = `
@@ -20,10 +19,9 @@ test.runIf(process.platform === 'linux')(
   'when its worker is killed, claude and its tools end by themselves',
   async () => {
     const { spec } = await startBench(() => [{ tool: 'Bash', input: { command: 'sleep 300 & sleep 301 & wait' } }])
-    const claude = await findClaude({ path: PATH, resolveFrom: [projectRoot] })
     const worker = spawn(
       process.execPath,
-      ['--input-type=module', '-e', WORKER, JSON.stringify({ claude, path: PATH, spec })],
+      ['--input-type=module', '-e', WORKER, JSON.stringify({ claude: await claude, path: PATH, spec })],
       { stdio: ['ignore', 'pipe', 'inherit'] },
     )
     onTestFinished(() => void worker.kill('SIGKILL'))

@@ -46,11 +46,8 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
 
   const read = (line: string): void => {
     const message = parseMessage(line)
-    if (message?.type === 'control_response') control.read(message as Parameters<typeof control.read>[0])
-    else if (message?.type === 'control_request') {
-      const { request_id: id, request } = message as { request_id: string; request: { subtype: string } }
-      control.refuse(id, request.subtype)
-    }
+    if (message?.type === 'control_response') control.read(message)
+    else if (message?.type === 'control_request') control.refuse(message.request_id, message.request.subtype)
     turn?.line(line, message)
   }
   const broken = (): void => {

@@ -122,7 +122,7 @@ export function runTurn(
     const requests = message.type === 'system' && message.subtype === 'status' && message.status === 'requesting'
     if (options.maxTurns !== undefined && reader.rounds >= options.maxTurns + (requests ? 0 : 1)) stopTurn('turns')
     if (message.type !== 'stream_event' || typeof message.parent_tool_use_id === 'string') return
-    const { event } = message as Extract<ClaudeMessage, { type: 'stream_event' }>
+    const { event } = message
     if (event.type === 'message_delta') wantsTools = event.delta?.stop_reason === 'tool_use'
     if (event.type === 'message_stop' && wantsTools) void checkBudget()
   }

@@ -10,10 +10,10 @@ import { startModel, type Model, type ModelStep, type ModelRequest } from './mod
 
 export const PATH = `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`
 
-/** Where the pinned claude is installed. */
-export const projectRoot = fileURLToPath(new URL('../../../..', import.meta.url))
+const projectRoot = fileURLToPath(new URL('../../../..', import.meta.url))
 
-const claude = findClaude({ path: PATH, resolveFrom: [projectRoot] })
+/** The claude that is pinned by the project. */
+export const claude = findClaude({ path: PATH, resolveFrom: [projectRoot] })
 
 /** A real claude with a model on loopback, folders of its own, and nothing left of either after the test. */
 export interface Bench {

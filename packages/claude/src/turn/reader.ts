@@ -231,23 +231,21 @@ export function createTurnReader(options: TurnReaderOptions): TurnReader {
 
   function read(message: ClaudeMessage): TurnMessage[] {
     switch (message.type) {
-      case 'command_lifecycle': {
-        const state = message as Of<'command_lifecycle'>
-        if (state.command_uuid === options.promptUuid) ours = state.state !== 'queued'
+      case 'command_lifecycle':
+        if (message.command_uuid === options.promptUuid) ours = message.state !== 'queued'
         return []
-      }
       case 'system':
-        return readSystem(message as Of<'system'>)
+        return readSystem(message)
       case 'stream_event':
-        return ours ? readStream(message as Of<'stream_event'>) : []
+        return ours ? readStream(message) : []
       case 'assistant':
-        return ours ? readAssistant(message as Of<'assistant'>) : []
+        return ours ? readAssistant(message) : []
       case 'user':
-        return ours ? readUser(message as Of<'user'>) : []
+        return ours ? readUser(message) : []
       case 'rate_limit_event':
-        return readRateLimit(message as Of<'rate_limit_event'>)
+        return readRateLimit(message)
       case 'result':
-        return readResult(message as ResultMessage)
+        return readResult(message)
       default:
         return []
     }
