@@ -8,7 +8,15 @@ import type { ResultMessage } from '../types.js'
 export type ClaudeMessage =
   z.infer<(typeof SCHEMAS)[keyof typeof SCHEMAS]> | ResultMessage | { type: 'other'; name: string }
 
-const contentBlock = z.looseObject({ type: z.string() })
+const word = z.string().optional().catch(undefined)
+const contentBlock = z.looseObject({
+  type: z.string(),
+  text: word,
+  id: word,
+  name: word,
+  tool_use_id: word,
+  is_error: z.boolean().optional().catch(undefined),
+})
 const parent = z.string().nullish()
 
 const SCHEMAS = {

@@ -32,7 +32,7 @@ test('a reply that breaks off is taken back and comes again', async () => {
   const { start } = await startBench((_request, count) =>
     count === 1 ? [{ text: 'lost' }, { wait: 100 }, 'cut'] : [{ text: 'kept' }],
   )
-  const { messages, facts } = await runTurn(await start(), 'hello')
+  const { messages, facts } = await runTurn(await start(), 'hello', { maxTurns: 1 })
   expect(textOf(messages)).toEqual(['lost', '<reset>', 'kept'])
   expect(facts).toMatchObject({ text: 'kept', apiRetries: { count: 1, lastStatus: null } })
 })
@@ -132,7 +132,9 @@ test.each([
   expect(facts.stop).toBe(stop)
   expect(verdict(facts)).toMatchObject({ code, decision: 'fail' })
   expect(messages.filter((message) => message.type === 'tool_use')).toHaveLength(replies)
-  expect(facts.costUsd).toBeCloseTo(0.00044 * replies, 8)
+  // The request that was interrupted may have cost its first tokens.
+  expect(facts.costUsd).toBeGreaterThanOrEqual(0.00044 * replies)
+  expect(facts.costUsd).toBeLessThan(0.00044 * replies + 0.0001)
 })
 
 test('an answer larger than is kept ends the turn', async () => {

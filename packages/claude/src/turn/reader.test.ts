@@ -57,6 +57,15 @@ test('what is taken back in part is reset, and the part that stays is said again
   expect(facts(turn).text).toBe('kept')
 })
 
+test('a reply that breaks off and is begun again is one round trip', () => {
+  const turn = reader()
+  const abandoned_blocks = { api_message_id: 'm1', from_block_index: 0 }
+  feed(turn, begin('m1'), delta('lost'), stream({ type: 'message_stop' }, { abandoned_blocks }), begin('m2'))
+  expect(turn.rounds).toBe(1)
+  feed(turn, ...ended('tool_use'), begin('m3'))
+  expect(turn.rounds).toBe(2)
+})
+
 test('text before a tool use is not taken back with the reply that follows it', () => {
   const turn = reader()
   feed(turn, begin('m1'), delta('before'), assistant('m1', { type: 'tool_use', id: 't', name: 'Bash', input: {} }))

@@ -1,7 +1,7 @@
 import { addUsage, NO_USAGE, type Usage } from '@claude-fleet/core'
 import type { ClaudeMessage } from '../protocol/message.js'
 import type { ResultMessage, TurnFacts, TurnMessage, TurnStop, ExitFacts } from '../types.js'
-import { createScreen } from './screen.js'
+import { createAnswer } from './answer.js'
 import { riseOver, spendOfResult, usageOf } from './spend.js'
 import { toolOutput } from './tool-output.js'
 
@@ -36,20 +36,12 @@ export interface TurnReader {
   facts(end: { exit: ExitFacts | undefined; stop: TurnStop | undefined; stderrTail: string }): TurnFacts
 }
 
-/** Reply stops after which claude goes on in the same answer by itself (measured for `max_tokens`). */
-const CONTINUED: ReadonlySet<string> = new Set(['max_tokens', 'pause_turn'])
-
 type Of<T extends ClaudeMessage['type']> = Extract<ClaudeMessage, { type: T }>
 
 export function createTurnReader(options: TurnReaderOptions): TurnReader {
-  const screen = createScreen()
-  /** The reply being streamed; `open` until its message_stop, `stopReason` of the last that ended. */
-  let reply: { id: string; open: boolean; stopReason: string | undefined; streamed: boolean } | undefined
-  let continued = false
+  const answer = createAnswer()
   /** False while claude still does another turn than ours. */
   let ours = true
-  let winding = false
-  let rounds = 0
   let result: ResultMessage | undefined
   let sessionId = ''
   let model = ''
@@ -64,100 +56,47 @@ export function createTurnReader(options: TurnReaderOptions): TurnReader {
   const denials = new Map<string, string>()
   const log = { lines: 0, errors: 0, warnings: 0 }
 
-  function text(messageId: string, block: number, delta: string): TurnMessage[] {
-    if (delta === '') return []
-    screen.append(messageId, block, delta)
-    return [{ type: 'text', text: delta }]
-  }
-
-  /** Takes text back. What stays of the answer is said again, since a reset voids all of it. */
-  function takeBack(messageId: string, fromBlock: number): TurnMessage[] {
-    if (winding || !screen.remove(messageId, fromBlock)) return []
-    const kept = screen.text
-    return kept === '' ? [{ type: 'text_reset' }] : [{ type: 'text_reset' }, { type: 'text', text: kept }]
-  }
-
-  function replaceText(answer: string): TurnMessage[] {
-    const shown = screen.text
-    screen.clear()
-    screen.append('', 0, answer)
-    if (answer.startsWith(shown)) {
-      const rest = answer.slice(shown.length)
-      return rest === '' ? [] : [{ type: 'text', text: rest }]
-    }
-    return answer === '' ? [{ type: 'text_reset' }] : [{ type: 'text_reset' }, { type: 'text', text: answer }]
-  }
-
-  /** A new reply begins: an unfinished one before it is void, and so is a finished one that a nudge has superseded. */
-  function begin(id: string): TurnMessage[] {
-    const before = reply
-    reply = { id, open: true, stopReason: undefined, streamed: false }
-    rounds += before?.open === true ? 0 : 1
-    if (before === undefined) return []
-    if (before.open) return takeBack(before.id, 0)
-    if (before.stopReason !== undefined && CONTINUED.has(before.stopReason)) {
-      continued = true
-      return []
-    }
-    if (winding || screen.bytes === 0) return []
-    screen.clear()
-    continued = false
-    return [{ type: 'text_reset' }]
-  }
-
-  function readStream({
-    event,
-    parent_tool_use_id: parent,
-    abandoned_blocks: abandoned,
-  }: Of<'stream_event'>): TurnMessage[] {
+  function readStream({ event, parent_tool_use_id: parent, abandoned_blocks: abandoned }: Of<'stream_event'>) {
     if (typeof parent === 'string') return []
-    if (event.type === 'message_start' && event.message !== undefined) {
-      // What a reply says of its own tokens at the start; its output is counted when it ends.
-      usage = addUsage(usage, { ...usageOf(event.message.usage), outputTokens: 0 })
-      return begin(event.message.id)
+    switch (event.type) {
+      case 'message_start':
+        if (event.message === undefined) return []
+        // What a reply says of its own tokens at the start; its output is counted when it ends.
+        usage = addUsage(usage, { ...usageOf(event.message.usage), outputTokens: 0 })
+        return answer.begin(event.message.id)
+      case 'content_block_delta':
+        return readDelta(event.index ?? 0, event.delta)
+      case 'message_delta':
+        answer.endsWith(event.delta?.stop_reason ?? undefined)
+        usage = addUsage(usage, { ...NO_USAGE, outputTokens: usageOf(event.usage).outputTokens })
+        return []
+      case 'message_stop':
+        return answer.end(abandoned && { messageId: abandoned.api_message_id, fromBlock: abandoned.from_block_index })
+      default:
+        return []
     }
-    if (reply === undefined) return []
-    if (event.type === 'content_block_delta') {
-      if (event.delta?.type === 'thinking_delta') return [{ type: 'thinking', text: event.delta.thinking ?? '' }]
-      if (event.delta?.type !== 'text_delta') return []
-      reply.streamed = true
-      return text(reply.id, event.index ?? 0, event.delta.text ?? '')
-    }
-    if (event.type === 'message_delta') {
-      reply.stopReason = event.delta?.stop_reason ?? undefined
-      usage = addUsage(usage, { ...NO_USAGE, outputTokens: usageOf(event.usage).outputTokens })
-    }
-    if (event.type !== 'message_stop') return []
-    reply.open = false
-    return abandoned === undefined ? [] : takeBack(abandoned.api_message_id, abandoned.from_block_index)
+  }
+
+  function readDelta(block: number, delta: Of<'stream_event'>['event']['delta']): TurnMessage[] {
+    if (delta?.type === 'text_delta') return answer.delta(block, delta.text ?? '')
+    if (delta?.type === 'thinking_delta' && delta.thinking) return [{ type: 'thinking', text: delta.thinking }]
+    return []
   }
 
   function readAssistant({ message, error, parent_tool_use_id: parent }: Of<'assistant'>): TurnMessage[] {
-    const said: TurnMessage[] = []
-    for (const block of message.content) {
-      if (block.type !== 'tool_use') continue
-      const name = String(block.name)
-      tools.set(name, (tools.get(name) ?? 0) + 1)
-    }
-    if (typeof parent === 'string') return said
+    const uses = message.content.filter((block) => block.type === 'tool_use')
+    for (const { name = '' } of uses) tools.set(name, (tools.get(name) ?? 0) + 1)
+    if (typeof parent === 'string') return []
     if (error !== undefined && error !== null) assistantError = error
     // Claude's own words about a failure; they come again in the result.
-    if (message.model === '<synthetic>') return said
+    if (message.model === '<synthetic>') return []
     if (message.model !== undefined) model = message.model
-    // Not streamed: claude fell back to a plain request, or an older claude that streams nothing.
-    if (reply?.id !== message.id) {
-      said.push(...begin(message.id))
-      if (reply !== undefined) reply.open = false
-    }
-    for (const [index, block] of message.content.entries()) {
-      if (block.type === 'text' && reply?.streamed === false)
-        said.push(...text(message.id, index, String(block.text ?? '')))
-      if (block.type !== 'tool_use') continue
-      const id = String(block.id)
+    const texts = message.content.flatMap(({ type, text = '' }, block) => (type === 'text' ? [{ block, text }] : []))
+    const said = answer.whole(message.id, texts)
+    for (const { id = '', name = '', input } of uses) {
       running.add(id)
-      screen.clear()
-      continued = false
-      said.push({ type: 'tool_use', id, name: String(block.name), input: block.input })
+      answer.toolUse()
+      said.push({ type: 'tool_use', id, name, input })
     }
     return said
   }
@@ -167,7 +106,7 @@ export function createTurnReader(options: TurnReaderOptions): TurnReader {
     const said: TurnMessage[] = []
     for (const block of message.content) {
       if (block.type !== 'tool_result') continue
-      const id = String(block.tool_use_id)
+      const id = block.tool_use_id ?? ''
       running.delete(id)
       said.push({
         type: 'tool_result',
@@ -193,7 +132,7 @@ export function createTurnReader(options: TurnReaderOptions): TurnReader {
           lastDelayMs: message.retry_delay_ms ?? 0,
         }
         // An older claude retries without saying that what it streamed is void.
-        return reply?.open === true ? takeBack(reply.id, 0) : []
+        return answer.retry()
       case 'permission_denied':
         if (message.tool_use_id !== undefined) denials.set(message.tool_use_id, message.tool_name ?? '')
         return []
@@ -221,11 +160,8 @@ export function createTurnReader(options: TurnReaderOptions): TurnReader {
     usage = spend.usage
     costUsd = spend.costUsd
     const succeeded = message.subtype === 'success' && !message.is_error
-    const said: TurnMessage[] = []
-    // The result has the last reply only; where claude went on after `max_tokens` the parts together are the answer.
-    if (succeeded && message.structured_output === undefined && message.result !== undefined) {
-      if (!(continued && screen.text.endsWith(message.result))) said.push(...replaceText(message.result))
-    }
+    const plain = succeeded && message.structured_output === undefined && message.result !== undefined
+    const said = plain ? answer.complete(message.result ?? '') : []
     return [...said, { type: 'spend', usage, costUsd }]
   }
 
@@ -263,20 +199,18 @@ export function createTurnReader(options: TurnReaderOptions): TurnReader {
       costUsd = riseOver(total, options.costBefore)
       return [{ type: 'spend', usage, costUsd }]
     },
-    stopping() {
-      winding = true
-    },
+    stopping: answer.stopping,
     get result() {
       return result
     },
     get rounds() {
-      return rounds
+      return answer.rounds
     },
     get toolRunning() {
       return running.size > 0
     },
     get outputBytes() {
-      return screen.bytes
+      return answer.bytes
     },
     get costUsd() {
       return costUsd
@@ -291,12 +225,12 @@ export function createTurnReader(options: TurnReaderOptions): TurnReader {
       usageLimit,
       apiRetries,
       wantsStructuredOutput: options.wantsStructuredOutput,
-      text: screen.text,
+      text: answer.text,
       usage,
       costUsd,
       model,
       sessionId,
-      numTurns: result?.num_turns ?? rounds,
+      numTurns: result?.num_turns ?? answer.rounds,
       tools: Object.fromEntries(tools),
       permissionDenials: [...denials].map(([toolUseId, toolName]) => ({ toolName, toolUseId })),
       log: { ...log },
