@@ -72,6 +72,38 @@ test('a structured output is asked for over stdin and comes back parsed', async 
   expect(verdict(facts)).toMatchObject({ outcome: 'completed', structuredOutput: { name: 'bob' } })
 })
 
+test('a usage limit that is refused parks until it resets', async () => {
+  const resetsAt = Math.floor(Date.now() / 1_000) + 3_600
+  const headers = {
+    'anthropic-ratelimit-unified-status': 'rejected',
+    'anthropic-ratelimit-unified-reset': String(resetsAt),
+    'anthropic-ratelimit-unified-representative-claim': 'five_hour',
+  }
+  const { start, model } = await startBench(() => [{ status: 429, headers }])
+  // Only a subscription's token has such limits.
+  const session = await start({ env: { CLAUDE_CODE_OAUTH_TOKEN: 'fake-token', ANTHROPIC_BASE_URL: model.url } })
+  const { facts } = await runTurn(session, 'hello')
+  expect(verdict(facts)).toMatchObject({
+    code: 'USAGE_LIMIT',
+    decision: 'park',
+    retryAt: resetsAt * 1_000,
+    details: { usageLimit: 'five_hour' },
+  })
+})
+
+test.each([
+  [401, 'AUTH_FAILED'],
+  [404, 'MODEL_NOT_FOUND'],
+  [500, 'API_ERROR'],
+  [529, 'OVERLOADED'],
+])('a model that answers %i is %s, within seconds', async (status, code) => {
+  const { start } = await startBench(() => [{ status }])
+  const begun = performance.now()
+  const { facts } = await runTurn(await start(), 'hello')
+  expect(verdict(facts)).toMatchObject({ outcome: 'failed', code, details: { status } })
+  expect(performance.now() - begun).toBeLessThan(10_000)
+})
+
 test('aborting in the middle of text cancels the turn at once and leaves the process usable', async () => {
   const { start } = await startBench((_request, count) =>
     count === 1 ? [{ text: 'a' }, { wait: 30_000 }, { text: 'b' }] : [{ text: 'next' }],

@@ -13,7 +13,12 @@ export interface ModelRequest {
 
 /** What the model does next: speaks, uses a tool, fails, breaks the connection, waits, or never answers. */
 export type ModelStep =
-  { text: string } | { tool: string; input: object } | { wait: number } | { status: number } | 'cut' | 'hang'
+  | { text: string }
+  | { tool: string; input: object }
+  | { wait: number }
+  | { status: number; headers?: Record<string, string> }
+  | 'cut'
+  | 'hang'
 
 /** A Messages API on loopback, for tests with the real claude: `reply` says what the model does with each request. */
 export interface Model {
@@ -49,7 +54,7 @@ export async function startModel(reply: (request: ModelRequest, count: number) =
 async function answer(response: ServerResponse, steps: ModelStep[], count: number): Promise<void> {
   const [first] = steps
   if (typeof first === 'object' && 'status' in first) {
-    response.writeHead(first.status, { 'content-type': 'application/json' })
+    response.writeHead(first.status, { 'content-type': 'application/json', ...first.headers })
     response.end(JSON.stringify({ type: 'error', error: { type: 'x_error', message: `status ${first.status}` } }))
     return
   }
