@@ -146,7 +146,13 @@ test('every set of facts has a verdict, and its decision is the policy of its co
   const text = fc.constantFrom('', 'API Error: 418 x', 'No conversation found', 'x')
   const result = fc.record({
     type: fc.constant('result' as const),
-    subtype: fc.constantFrom('success', 'error_max_turns', 'error_during_execution', 'error_of_tomorrow'),
+    subtype: fc.constantFrom(
+      'success',
+      'error_max_turns',
+      'error_during_execution',
+      'error_of_tomorrow',
+      'constructor',
+    ),
     is_error: fc.boolean(),
     result: fc.option(text, { nil: undefined }),
     errors: fc.option(fc.array(text), { nil: undefined }),
@@ -156,15 +162,25 @@ test('every set of facts has a verdict, and its decision is the policy of its co
     num_turns: fc.nat(3),
   })
   const stop = fc.constantFrom(undefined, 'aborted', 'timeout', 'idle', 'turns', 'budget', 'output', 'startup')
+  const errorClass = fc.constantFrom(undefined, 'rate_limit', 'toString')
   const exit = fc.constantFrom(undefined, { code: 1, signal: null, stderrTail: '' })
   fc.assert(
-    fc.property(fc.option(result, { nil: undefined }), stop, exit, fc.boolean(), (given, why, end, wants) => {
-      const judged = verdict(factsOf({ result: given, stop: why, exit: end, wantsStructuredOutput: wants }))
-      if (judged.outcome !== 'failed') return
-      expect(JOB_ERROR_CODES).toContain(judged.code)
-      expect(judged.decision).toBe(RETRY_DECISIONS[judged.code])
-      expect(judged.message).not.toBe('')
-    }),
+    fc.property(
+      fc.option(result, { nil: undefined }),
+      stop,
+      exit,
+      fc.boolean(),
+      errorClass,
+      (given, why, end, wants, error) => {
+        const judged = verdict(
+          factsOf({ result: given, assistantError: error, stop: why, exit: end, wantsStructuredOutput: wants }),
+        )
+        if (judged.outcome !== 'failed') return
+        expect(JOB_ERROR_CODES).toContain(judged.code)
+        expect(judged.decision).toBe(RETRY_DECISIONS[judged.code])
+        expect(judged.message).not.toBe('')
+      },
+    ),
     { numRuns: 500 },
   )
 })

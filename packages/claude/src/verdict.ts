@@ -40,23 +40,27 @@ function stopped(stop: Exclude<TurnStop, 'aborted'>, facts: TurnFacts): Verdict 
   return failed(STOPS[stop].code, STOPS[stop].message, facts)
 }
 
-const SUBTYPES: Readonly<Record<string, { code: JobErrorCode; message: string }>> = {
-  error_max_turns: STOPS.turns,
-  error_max_budget_usd: STOPS.budget,
-  error_max_structured_output_retries: {
-    code: 'STRUCTURED_OUTPUT',
-    message: 'The model did not give a structured output that fits the schema.',
-  },
-}
+const SUBTYPES: ReadonlyMap<string, { code: JobErrorCode; message: string }> = new Map(
+  Object.entries({
+    error_max_turns: STOPS.turns,
+    error_max_budget_usd: STOPS.budget,
+    error_max_structured_output_retries: {
+      code: 'STRUCTURED_OUTPUT',
+      message: 'The model did not give a structured output that fits the schema.',
+    },
+  } as const),
+)
 
 /** `error` classes of claude's synthetic messages that say more than an HTTP status does. */
-const ERROR_CLASSES: Readonly<Record<string, JobErrorCode>> = {
-  billing_error: 'INSUFFICIENT_CREDITS',
-  authentication_failed: 'AUTH_FAILED',
-  model_not_found: 'MODEL_NOT_FOUND',
-  max_output_tokens: 'OUTPUT_TOO_LARGE',
-  overloaded: 'OVERLOADED',
-}
+const ERROR_CLASSES: ReadonlyMap<string, JobErrorCode> = new Map(
+  Object.entries({
+    billing_error: 'INSUFFICIENT_CREDITS',
+    authentication_failed: 'AUTH_FAILED',
+    model_not_found: 'MODEL_NOT_FOUND',
+    max_output_tokens: 'OUTPUT_TOO_LARGE',
+    overloaded: 'OVERLOADED',
+  } as const),
+)
 
 const STATUSES: Readonly<Record<number, JobErrorCode>> = {
   401: 'AUTH_FAILED',
@@ -70,7 +74,7 @@ const STATUSES: Readonly<Record<number, JobErrorCode>> = {
 }
 
 function failure(result: ResultMessage, facts: TurnFacts): Verdict {
-  const bySubtype = SUBTYPES[result.subtype]
+  const bySubtype = SUBTYPES.get(result.subtype)
   if (bySubtype !== undefined) return failed(bySubtype.code, bySubtype.message, facts)
   if (result.subtype !== 'success') return brokenOff(result, facts)
 
@@ -91,7 +95,7 @@ function codeOfApiFailure(result: ResultMessage, facts: TurnFacts): JobErrorCode
   if (result.stop_reason === 'refusal') return 'REFUSED'
   if (result.terminal_reason === 'prompt_too_long' || result.terminal_reason === 'blocking_limit')
     return 'PROMPT_TOO_LONG'
-  const byClass = facts.assistantError === undefined ? undefined : ERROR_CLASSES[facts.assistantError]
+  const byClass = facts.assistantError === undefined ? undefined : ERROR_CLASSES.get(facts.assistantError)
   if (byClass !== undefined) return byClass
   const status = statusOf(result)
   if (status !== undefined) return STATUSES[status] ?? (status >= 500 ? 'API_ERROR' : 'INVALID_REQUEST')
