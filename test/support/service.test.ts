@@ -6,10 +6,10 @@ import { startRedis } from './redis.js'
 import { runNode, startNode } from './service.js'
 
 const SERVICE = `
+  process.on('SIGTERM', () => { console.error('stopping'); process.exit(3) })
   process.send({ type: 'ready', url: 'http://127.0.0.1:1' })
   console.log('listening on 1')
   console.log(JSON.stringify(Object.keys(process.env).filter((name) => name.startsWith('PLANTED'))))
-  process.on('SIGTERM', () => { console.error('stopping'); process.exit(3) })
   setInterval(() => {}, 1_000)`
 
 test('a service is waited for by its line or its message, and stopped', async () => {
