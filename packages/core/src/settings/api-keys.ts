@@ -14,7 +14,7 @@ export interface ApiKey {
 /**
  * Parses `tenant:sha256-hex-of-key[:scope+scope]`, entries separated by commas or line breaks; a line that starts with
  * `#` is a comment. Without scopes a key may `enqueue` and `read`. Throws SettingsError naming the entry by its place,
- * never by its text; a list without an entry is one too.
+ * never by its text.
  */
 export function parseApiKeys(setting: string, value: string): ApiKey[] {
   const entries = value
@@ -23,8 +23,6 @@ export function parseApiKeys(setting: string, value: string): ApiKey[] {
     .flatMap((line) => line.split(','))
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '')
-  // No keys at all means that none are asked for: that is said by leaving the setting out.
-  if (entries.length === 0) throw new SettingsError(setting, 'has no key in it')
   const keys = entries.map((entry, index) => parseApiKey(setting, entry, index + 1))
   const seen = new Set<string>()
   for (const [index, key] of keys.entries()) {

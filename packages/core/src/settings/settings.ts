@@ -179,7 +179,11 @@ export function isLoopback(host: string): boolean {
 function readApiKeys(source: SettingsSource): ApiKey[] {
   const text = readSecret('FLEET_API_KEYS', source)
   const setting = source.env['FLEET_API_KEYS_FILE'] ? 'FLEET_API_KEYS_FILE' : 'FLEET_API_KEYS'
-  return text === undefined ? [] : parseApiKeys(setting, text)
+  if (text === undefined) return []
+  const keys = parseApiKeys(setting, text)
+  // Without keys anybody on this machine is let in: that is said by leaving the setting out, not by an empty list.
+  if (keys.length === 0) throw new SettingsError(setting, 'has no key in it')
+  return keys
 }
 
 function queueSettings(read: {
