@@ -112,6 +112,12 @@ test('only who has its address can use it, and its password is in no argument', 
   })
 })
 
+test('Ctrl-C in the terminal does not reach it: it leads a process group of its own', async () => {
+  await withRedis({ persistence: false }, async (redis) => {
+    expect(process.kill(-redis.pid, 0)).toBe(true)
+  })
+})
+
 test('listens on a socket of the folder when asked to, and refuses a path that is too long', async () => {
   const unixSocket = join(folder, 's p#ce.sock')
   await withRedis({ unixSocket, persistence: false }, async (redis) => {

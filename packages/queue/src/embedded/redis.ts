@@ -91,6 +91,8 @@ async function launch(
     // From nothing: this process's environment holds keys that Redis has no use for.
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: server.libraryPath },
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+    // Ctrl-C reaches every process of the terminal's group: out of it, so that workers can still hand their jobs back.
+    detached: true,
   })
   // The pipe of the lifeline is let go once the server is gone, with a word, so that its watcher ends in peace; `close`
   // comes after that, when nothing of the server is left.
