@@ -1,0 +1,79 @@
+import { FleetError, PERMISSION_MODES, type JobInput } from '@claude-fleet/core'
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import { z } from 'zod'
+
+/** Flags of a job as commander gives them. */
+export interface JobFlags {
+  session?: string
+  cwd?: string
+  model?: string
+  systemPrompt?: string
+  appendSystemPrompt?: string
+  maxTurns?: number
+  allowedTools?: string[]
+  disallowedTools?: string[]
+  permissionMode?: (typeof PERMISSION_MODES)[number]
+  env?: Record<string, string>
+  credential?: string
+  outputSchema?: string
+  maxBudgetUsd?: number
+  timeoutMs?: number
+  idleTimeoutMs?: number
+  attempts?: number
+  priority?: number
+  delayMs?: number
+  metadata?: Record<string, string>
+  idempotencyKey?: string
+}
+
+/** Adds the flags that describe a job to a command. */
+export function addJobOptions(command: Command): Command {
+  return command
+    .option('--session <id>', 'named session to continue')
+    .option('--cwd <path>', "working directory, relative to the tenant's folder")
+    .option('--model <name>', 'model')
+    .option('--system-prompt <text>', 'replaces the system prompt')
+    .option('--append-system-prompt <text>', 'is added to the system prompt')
+    .option('--max-turns <n>', 'model round trips allowed', number)
+    .option('--allowed-tools <rule...>', 'tools that need no permission, such as "Bash(git log:*)"')
+    .option('--disallowed-tools <rule...>', 'tools that are taken away')
+    .addOption(new Option('--permission-mode <mode>', 'permission mode').choices(PERMISSION_MODES))
+    .option('--env <name=value>', 'variable for tools; may repeat', pair)
+    .option('--credential <name>', 'name of the credential to use')
+    .option('--output-schema <file>', 'file with the JSON Schema of the structured output')
+    .option('--max-budget-usd <usd>', 'most the job may cost, over all attempts', number)
+    .option('--timeout-ms <ms>', 'running time of one attempt', number)
+    .option('--idle-timeout-ms <ms>', 'longest silence of the model', number)
+    .option('--attempts <n>', 'attempts allowed', number)
+    .option('--priority <n>', '0 first, to 9', number)
+    .option('--delay-ms <ms>', 'wait before the first attempt', number)
+    .option('--metadata <key=value>', 'kept with the job; may repeat', pair)
+    .option('--idempotency-key <key>', 'makes the call safe to repeat for 24 h')
+}
+
+/** The job that a prompt and flags describe. Throws FleetError `INVALID_REQUEST` when the schema's file is not JSON. */
+export function jobInput(prompt: string, flags: JobFlags, readFile: (path: string) => string): JobInput {
+  const { idempotencyKey: _, outputSchema, ...fields } = flags
+  const schema = outputSchema === undefined ? {} : { outputSchema: readSchema(outputSchema, readFile) }
+  return { prompt, ...fields, ...schema }
+}
+
+function readSchema(path: string, readFile: (path: string) => string): Record<string, unknown> {
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(readFile(path)))
+  } catch (cause) {
+    throw new FleetError('INVALID_REQUEST', `--output-schema ${path} is not a file with a JSON object`, { cause })
+  }
+}
+
+function number(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It is not a number.')
+  return value
+}
+
+function pair(text: string, previous: Record<string, string> = {}): Record<string, string> {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('It is not name=value.')
+  return { ...previous, [text.slice(0, at)]: text.slice(at + 1) }
+}

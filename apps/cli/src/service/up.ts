@@ -1,0 +1,46 @@
+import { join } from 'node:path'
+import { startEmbeddedRedis } from '@claude-fleet/queue/embedded'
+import { EXIT } from '../exit-code.js'
+import { say, type Terminal } from '../terminal.js'
+import { startService, type ServiceProcess } from './child.js'
+import { createOwned, type Owned } from './owned.js'
+
+/** ms that `up` gives a service to end, its drain time included, before it is killed. */
+const STOP_GRACE_MS = 90_000
+
+/**
+ * `up`: API and worker on this machine, on a private Redis unless `REDIS_URL` names one. Runs until a signal; ends
+ * everything it started. Resolves to the exit code.
+ */
+export async function up(terminal: Terminal): Promise<number> {
+  let stopRequested = () => {}
+  const stopped = new Promise<string>(
+    (resolve) => (stopRequested = () => resolve('stopping; once more to stop at once')),
+  )
+  let signals = 0
+  using _ = terminal.onSignal(() => {
+    signals += 1
+    stopRequested()
+    // Ctrl-C reaches every process of the terminal; a kill of this one alone does not, so a second is passed on.
+    if (signals > 1) for (const service of services) void service.stop(0)
+  })
+  const services: ServiceProcess[] = []
+  await using owned = createOwned()
+  const env = { ...terminal.env, REDIS_URL: terminal.env['REDIS_URL'] || (await startPrivateRedis(terminal, owned)) }
+  for (const role of ['api', 'worker']) {
+    const service = await startService(role, terminal, { env, onOutput: (line) => terminal.stdout.write(`${line}\n`) })
+    services.push(owned.add(service, (started) => started.stop(STOP_GRACE_MS)))
+  }
+  const url = services[0]?.ready.url
+  say(terminal, `claude-fleet is up: ${url}   try: FLEET_URL=${url} claude-fleet run "hello"   stop: Ctrl-C`)
+  say(terminal, await Promise.race([stopped, ...services.map((service) => service.ended)]))
+  return signals > 0 ? EXIT.ok : EXIT.unreachable
+}
+
+/** A Redis of this command's own; its data stay in the state folder. */
+async function startPrivateRedis(terminal: Terminal, owned: Owned): Promise<string> {
+  const state = terminal.env['FLEET_STATE_DIR'] ?? join(terminal.home, '.claude-fleet', 'state')
+  const cacheDir = join(terminal.home, '.cache', 'claude-fleet')
+  const redis = await startEmbeddedRedis({ dataDir: join(state, 'redis'), cacheDir })
+  return owned.add(redis, (started) => started.stop()).url
+}

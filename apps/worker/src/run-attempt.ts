@@ -1,0 +1,73 @@
+import { verdict, type Lease, type SessionPool, type TurnFacts } from '@claude-fleet/claude'
+import type { AttemptOutcome, Claim, Log } from '@claude-fleet/queue'
+import { eventOf } from './event-of.js'
+import { budgetSpent, completed, failed, failedBeforeTurn, stopped, type Attempt } from './outcome.js'
+import type { SessionSpecSource } from './session-spec.js'
+
+export interface RunAttemptDeps {
+  pool: SessionPool
+  /** Makes the folders and the environment of a claim's session; throws FleetError where the job may not have them. */
+  sessionSpec: SessionSpecSource
+  log: Log
+  /** ms since the epoch. */
+  now: () => number
+  /** From 0 to 1, for the jitter of retries. */
+  random: () => number
+}
+
+/** Runs one attempt to its end. Never rejects: what went wrong is an outcome. */
+export type RunAttempt = (claim: Claim) => Promise<AttemptOutcome>
+
+/**
+ * The heart of the worker: lease a session, send the prompt, publish what comes, judge it, give the session back, say
+ * what the attempt came to. The consumer seals that outcome.
+ *
+ * Whatever ends an attempt but success ends its process first: an outcome other than `completed` is not returned
+ * before nothing that the attempt started lives, so a retry or a `cancelled` never overlaps it.
+ */
+export function createRunAttempt(deps: RunAttemptDeps, options: { workerId: string }): RunAttempt {
+  return async (claim) => {
+    const attempt: Attempt = { claim, worker: options.workerId, startedAt: deps.now(), firstTextAt: undefined }
+    try {
+      const spentAll = budgetSpent(claim)
+      if (spentAll !== undefined) return spentAll
+
+      const spec = await deps.sessionSpec(claim)
+      await using lease = await deps.pool.acquire(spec, { signal: claim.signal })
+      const facts = await publishTurn(lease, attempt, deps)
+      const judged = verdict(facts)
+
+      if (judged.outcome === 'completed') {
+        // Not awaited: the caller has the result while the process is made ready for the next, or ended. The pool owns it.
+        lease.release().catch((error: unknown) => deps.log.error({ err: error, jobId: claim.jobId }, 'release failed'))
+        return completed(attempt, lease.start, facts, judged, deps.now())
+      }
+      if (judged.outcome === 'cancelled') return stopped(claim, facts)
+      return failed(claim, judged, facts, deps.random)
+    } catch (error) {
+      return failedBeforeTurn(claim, error, deps)
+    }
+  }
+}
+
+/** Sends the prompt and writes each message of the turn as an event of the job. Returns how the turn ended. */
+async function publishTurn(lease: Lease, attempt: Attempt, deps: RunAttemptDeps): Promise<TurnFacts> {
+  const { claim } = attempt
+  const { prompt, timeoutMs, idleTimeoutMs, maxTurns, maxBudgetUsd } = claim.spec
+  const turn = lease.session.turn(prompt, {
+    signal: claim.signal,
+    timeoutMs,
+    idleTimeoutMs,
+    maxTurns,
+    maxBudgetUsd: maxBudgetUsd === undefined ? undefined : maxBudgetUsd - claim.spentUsd,
+  })
+  for await (const message of turn) {
+    if (message.type === 'end') return message.facts
+    if (message.type === 'text') attempt.firstTextAt ??= deps.now()
+    const body = eventOf(message, { worker: attempt.worker, start: lease.start })
+    if (body !== undefined) claim.write(body)
+    // While the writer holds more than its bound the turn is not read: claude's pipe fills, and claude waits.
+    await claim.drained()
+  }
+  throw new Error('the turn ended without an end message')
+}

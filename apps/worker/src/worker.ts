@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto'
+import { availableParallelism, hostname, totalmem } from 'node:os'
+import {
+  createSessionPool,
+  createSessionStarter,
+  endOrphans,
+  findClaude,
+  type ClaudeBinary,
+  type SessionPool,
+} from '@claude-fleet/claude'
+import { DEFAULT_CREDENTIAL, FleetError, SettingsError, type WorkerSettings } from '@claude-fleet/core'
+import {
+  checkRedis,
+  connectRedis,
+  createConsumer,
+  createJanitor,
+  registerWorker,
+  type Consumer,
+  type Log,
+  type WorkerStatus,
+} from '@claude-fleet/queue'
+import { defaultConcurrency } from './concurrency.js'
+import { createRunAttempt } from './run-attempt.js'
+import { createSessionSpecSource } from './session-spec.js'
+
+export interface WorkerDeps {
+  log: Log
+  /** PATH in which `claude` is looked for, and which it and its tools get. */
+  path: string
+}
+
+/** A worker that claims jobs. */
+export interface WorkerService {
+  id: string
+  /** Finishes its attempts within the drain time, hands back the rest, ends every process. A second call hurries it. */
+  stop(): Promise<void>
+  /** Resolves when the worker was asked to drain and has. */
+  ended: Promise<void>
+}
+
+/**
+ * Starts a worker; resolves when it claims. Rejects with SettingsError when its claude or its Redis cannot be used as
+ * set, and FleetError `UNAVAILABLE` when Redis does not answer.
+ */
+export async function startWorker(given: WorkerSettings, { log, path }: WorkerDeps): Promise<WorkerService> {
+  const settings = withCredential(given, log)
+  const claude = await findUsableClaude(settings, path)
+  const workerId = settings.workerId ?? `${hostname()}-${randomBytes(3).toString('hex')}`
+  const limit = settings.concurrency ?? defaultConcurrency(availableParallelism(), totalmem())
+  // What a worker of this host left behind when it was killed must not go on beside the attempt that replaces it.
+  const orphans = await endOrphans()
+  if (orphans.length > 0) log.warn({ pids: orphans }, 'ended processes that a dead worker had left')
+
+  const redis = await connectRedis({ url: settings.redisUrl, name: `worker:${workerId}`, log, mode: 'worker' })
+  const commands = await connectRedis({ url: settings.redisUrl, name: `janitor:${workerId}`, log, mode: 'api' })
+  const disconnect = async () => void (await Promise.allSettled([redis.close(), commands.close()]))
+  try {
+    await checkRedis(redis)
+    const onLeak = (error: unknown) => log.error({ err: error }, 'a process of a session could not be ended')
+    const pool = createSessionPool(
+      { startSession: await createSessionStarter({ claude, path }), onLeak },
+      { max: limit },
+    )
+    const run = createRunAttempt(
+      { pool, sessionSpec: createSessionSpecSource(settings), log, now: Date.now, random: Math.random },
+      { workerId },
+    )
+    const { prefix, retentionMs } = settings
+    const consumer = createConsumer({ redis, log, run }, { prefix, workerId, concurrency: limit, retentionMs })
+    let pausedReason: string | undefined
+    let drained = () => {}
+    const ended = new Promise<void>((resolve) => (drained = resolve))
+    const status = () => statusOf({ claude, limit, consumer, pool, pausedReason, settings })
+    const registration = await registerWorker(
+      { redis, log, status, onDrain: () => void stop().then(drained, drained) },
+      { prefix, workerId, host: hostname(), pid: process.pid },
+    )
+    const janitor = createJanitor({ redis: commands, log }, { prefix, retentionMs })
+
+    let stopping: Promise<void> | undefined
+    const stop = (): Promise<void> => {
+      if (stopping !== undefined) {
+        // Whoever asks again is in a hurry: what still runs is interrupted and handed back.
+        return Promise.all([consumer.stop(0), stopping]).then(() => {})
+      }
+      pausedReason = 'draining'
+      log.info({ workerId, running: consumer.running(), drainMs: settings.drainMs }, 'worker stopping')
+      stopping = (async () => {
+        // In this order: no new claim, attempts to their end, their processes, our place in the list, the connections.
+        await registration.beat().catch((error: unknown) => log.warn({ err: error }, 'the last heartbeat was not sent'))
+        await consumer.stop(settings.drainMs)
+        await pool.stop()
+        await janitor.stop()
+        await registration.close().catch((error: unknown) => log.warn({ err: error }, 'could not leave the list'))
+        await disconnect()
+        log.info({ workerId }, 'worker stopped')
+      })()
+      return stopping
+    }
+
+    await consumer.start()
+    janitor.start()
+    log.info({ workerId, limit, claudeVersion: claude.version, claude: claude.file }, 'worker ready')
+    return { id: workerId, stop, ended }
+  } catch (error) {
+    await disconnect()
+    throw error
+  }
+}
+
+/** A worker without any credential still answers: claude says that it is not logged in, and the job fails with that. */
+function withCredential(settings: WorkerSettings, log: Log): WorkerSettings {
+  if (settings.credentials.size > 0) return settings
+  log.warn({}, 'no credential is set, such as ANTHROPIC_API_KEY; jobs will fail with AUTH_FAILED')
+  const none = { name: DEFAULT_CREDENTIAL, env: {}, tenants: undefined }
+  return { ...settings, credentials: new Map([[DEFAULT_CREDENTIAL, none]]) }
+}
+
+async function findUsableClaude(settings: WorkerSettings, path: string): Promise<ClaudeBinary> {
+  try {
+    return await findClaude({ bin: settings.claudeBin, path, resolveFrom: [import.meta.dirname] })
+  } catch (cause) {
+    throw new SettingsError('CLAUDE_BIN', cause instanceof FleetError ? cause.message : String(cause), { cause })
+  }
+}
+
+function statusOf(worker: {
+  claude: ClaudeBinary
+  limit: number
+  consumer: Consumer
+  pool: SessionPool
+  pausedReason: string | undefined
+  settings: WorkerSettings
+}): WorkerStatus {
+  const { created, reused, spare, cold, destroyed, spares } = worker.pool.stats()
+  return {
+    claudeVersion: worker.claude.version,
+    limit: worker.limit,
+    running: worker.consumer.running(),
+    spares,
+    credentials: [...worker.settings.credentials.keys()],
+    pausedReason: worker.pausedReason,
+    pool: { created, reused, spare, cold, destroyed },
+  }
+}
