@@ -19,6 +19,7 @@ import {
   type Log,
   type WorkerStatus,
 } from '@claude-fleet/queue'
+import { createCredentialGate } from './credential-gate.js'
 import { defaultConcurrency } from './concurrency.js'
 import { createRunAttempt } from './run-attempt.js'
 import { createSessionSpecSource } from './session-spec.js'
@@ -66,7 +67,10 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
       { workerId },
     )
     const { prefix, retentionMs } = settings
-    const consumer = createConsumer({ redis, log, run }, { prefix, workerId, concurrency: limit, retentionMs })
+    const consumer = createConsumer(
+      { redis, log, run, admission: createCredentialGate(settings) },
+      { prefix, workerId, concurrency: limit, retentionMs },
+    )
     let pausedReason: string | undefined
     let drained = () => {}
     const ended = new Promise<void>((resolve) => (drained = resolve))

@@ -11,12 +11,16 @@ import { readPrompt } from './prompt.js'
  * `run`: enqueues a job and follows it to its end, its text on stdout. Ctrl-C cancels the job, a second one leaves at
  * once. Resolves to the exit code.
  */
-export async function run(prompt: string, flags: JobFlags & { json?: boolean }, terminal: Terminal): Promise<number> {
+export async function run(
+  prompt: string,
+  { json = false, ...flags }: JobFlags & { json?: boolean },
+  terminal: Terminal,
+): Promise<number> {
   const input = jobInput(await readPrompt(prompt, terminal), flags, terminal.readFile)
   const client = await connectClient(terminal)
   try {
     const job = await client.enqueue(input, { idempotencyKey: flags.idempotencyKey })
-    return await follow(job, terminal, createPrinter(terminal, { json: flags.json ?? false }))
+    return await follow(job, terminal, createPrinter(terminal, { json }))
   } finally {
     await client.close()
   }

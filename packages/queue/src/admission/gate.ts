@@ -1,7 +1,7 @@
 import type { JobSpec } from '@claude-fleet/core'
 
-/** Whether a job may start now. */
-export type AdmissionDecision = { type: 'start' }
+/** Whether a job may start now. `hold`: not before `ms` have passed; then it is asked again. */
+export type AdmissionDecision = { type: 'start' } | { type: 'hold'; ms: number }
 
 /**
  * The one place that decides whether a job may start: asked when it is enqueued and again when it is claimed, because

@@ -62,6 +62,10 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
   let handling = 0
   let refusing = false
 
+  const isEnding = async (id: string) => {
+    const marks = await client.hmget(keys.job(id), 'seal', 'cancel')
+    return marks.some((mark) => mark !== null)
+  }
   const wakeWorkers = () => client.zadd(keys.bull('marker'), 0, '0')
 
   async function handle(job: Job, token: string): Promise<JobResult> {
@@ -123,7 +127,9 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     const opened = openEnvelope(held.id, data)
     if ('fault' in opened) return abandon(held, opened.fault)
     const { tenant, spec } = opened.envelope
-    await admission.admit({ tenant, spec })
+    const decision = await admission.admit({ tenant, spec })
+    // A job that has ended or is to end needs no admission: it goes on, to be told so.
+    if (decision.type === 'hold' && !(await isEnding(held.id))) return { type: 'delay', ms: decision.ms }
     const args = [keys.prefix, held.id, held.fence, options.workerId, spec.attempts, options.retentionMs, tenant]
     const answer = await unlessLost(held, runScript(client, 'fleetBegin', keys.job(held.id), args))
     const [word, ...rest] = answer ?? ['lost']

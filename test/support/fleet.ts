@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { FleetClient } from '@claude-fleet/client'
+import { startSimulator, type Simulator } from '@claude-fleet/simulator'
+import { makeFolder } from './folder.js'
+import { startRedis } from './redis.js'
+import { CLAUDE_FLEET, startNode, type RunningProcess } from './service.js'
+
+/** A whole fleet of real parts on this machine: Redis, the simulated model, one API, and workers as processes. */
+export interface TestFleet extends AsyncDisposable {
+  url: string
+  redisUrl: string
+  key: string
+  model: Simulator
+  workspaceRoot: string
+  /** Environment of a client on this machine. */
+  clientEnv: Record<string, string>
+  http: FleetClient
+  redis: FleetClient
+  /** Starts a worker; resolves when it claims. */
+  worker(id: string, env?: Record<string, string>): Promise<RunningProcess>
+}
+
+export const TEST_TENANT = 'acme'
+
+/** Starts the fleet without a worker. Everything ends with it. */
+export async function startFleet(): Promise<TestFleet> {
+  const closers: (() => Promise<unknown>)[] = []
+  const folder = await makeFolder()
+  closers.push(() => folder.remove())
+  const server = await startRedis()
+  closers.push(() => server.stop())
+  const model = await startSimulator()
+  closers.push(() => model.close())
+  const key = 'key-of-acme-for-tests'
+  const sha256 = createHash('sha256').update(key).digest('hex')
+  const workspaceRoot = join(folder.path, 'workspaces')
+  const shared = { REDIS_URL: server.url }
+  const api = startNode([CLAUDE_FLEET, 'api'], {
+    env: { ...shared, FLEET_API_PORT: '0', FLEET_API_KEYS: `${TEST_TENANT}:${sha256}:enqueue+read+admin` },
+  })
+  closers.push(() => api.stop())
+  const url = await api.message(readyUrl)
+  const http = await FleetClient.connect({ url, apiKey: key })
+  closers.push(() => http.close())
+  const redis = await FleetClient.connect({ redis: server.url, tenant: TEST_TENANT })
+  closers.push(() => redis.close())
+  return {
+    url,
+    redisUrl: server.url,
+    key,
+    model,
+    workspaceRoot,
+    clientEnv: { FLEET_URL: url, FLEET_API_KEY: key },
+    http,
+    redis,
+    async worker(id, env = {}) {
+      const worker = startNode([CLAUDE_FLEET, 'worker'], {
+        env: {
+          ...shared,
+          FLEET_WORKER_ID: id,
+          FLEET_CONCURRENCY: '2',
+          FLEET_WORKSPACE_ROOT: workspaceRoot,
+          FLEET_STATE_DIR: join(folder.path, 'state'),
+          ANTHROPIC_BASE_URL: model.url,
+          ANTHROPIC_API_KEY: 'sk-canary-of-the-worker',
+          ...env,
+        },
+      })
+      closers.push(() => worker.stop())
+      await worker.message((message) => ((message as { type?: string }).type === 'ready' ? true : undefined))
+      return worker
+    },
+    async [Symbol.asyncDispose]() {
+      for (const close of closers.toReversed()) await close()
+    },
+  }
+}
+
+function readyUrl(message: unknown): string | undefined {
+  return (message as { url?: string }).url
+}
