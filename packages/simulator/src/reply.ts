@@ -30,7 +30,7 @@ export async function streamReply(response: ServerResponse, reply: Reply, signal
   }
 
   await send('message_start', { message: message(reply, []) })
-  if (reply.cutAfter === 0) return void response.destroy()
+  if (reply.cutAfter === 0) return drop(response)
   if (script.thinking !== undefined) {
     await block({ type: 'thinking', thinking: '', signature: '' }, [
       { type: 'thinking_delta', thinking: script.thinking },
@@ -41,7 +41,7 @@ export async function streamReply(response: ServerResponse, reply: Reply, signal
     await block(toolBlock(reply, {}), [{ type: 'input_json_delta', partial_json: JSON.stringify(tool.input) }])
   } else {
     await block({ type: 'text', text: '' }, textDeltas(reply, response, signal))
-    if (response.destroyed) return
+    if (response.closed) return
   }
   await send('message_delta', {
     delta: { stop_reason: stopReason(reply), stop_sequence: null },
@@ -67,10 +67,16 @@ async function* textDeltas(reply: Reply, response: ServerResponse, signal: Abort
   const { text, chunks, chunkMs } = reply.script
   const size = Math.max(1, Math.ceil(text.length / chunks))
   for (let sent = 0; sent * size < text.length; sent += 1) {
-    if (sent === reply.cutAfter) return void response.destroy()
+    if (sent === reply.cutAfter) return drop(response)
     if (sent > 0 && chunkMs > 0) await wait(chunkMs, undefined, { signal })
     yield { type: 'text_delta', text: text.slice(sent * size, (sent + 1) * size) }
   }
+}
+
+/** Breaks the connection in the middle of the reply, after what was written has been sent. */
+async function drop(response: ServerResponse): Promise<void> {
+  response.socket?.destroySoon()
+  if (!response.closed) await once(response, 'close')
 }
 
 function message({ id, model, script }: Reply, content: object[]) {
