@@ -77,11 +77,16 @@ test('text that claude voids is taken back, and what follows equals the result',
   expect((await job.result()).text).toBe('said twice and kept once')
 })
 
-test('the key of the worker is in no event, result or view of a job', async () => {
-  const job = await fleet.http.enqueue({ prompt: '[[text:no secret here]]', metadata: { who: 'test' } })
-  const seen = JSON.stringify([await gather(job), await job.result(), await job.get()])
-  expect(seen).toContain('no secret here')
-  expect(seen).not.toContain('canary')
+test('the key of the worker is in no event, result or view of a job, also when a tool prints its environment', async () => {
+  const prompt =
+    '[[tool:Bash:{"command":"echo key=$ANTHROPIC_API_KEY"}]][[slow:1,0]][[text:no sk-canary-of-the-worker here]]'
+  const job = await fleet.http.enqueue({ prompt: `${prompt} env`, allowedTools: ['Bash'] })
+  const events = await gather(job)
+  const view = await job.get()
+  expect(events.find((event) => event.type === 'tool_result')).toMatchObject({ isError: false })
+  expect(JSON.stringify([events, view])).toContain('key=[redacted]')
+  expect(view.result?.text).toBe('no [redacted] here')
+  expect(JSON.stringify([events, view])).not.toContain('canary')
 })
 
 async function gather(job: Job): Promise<StreamEvent[]> {

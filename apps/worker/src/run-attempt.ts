@@ -2,12 +2,15 @@ import { verdict, type Lease, type SessionPool, type TurnFacts } from '@claude-f
 import type { AttemptOutcome, Claim, Log } from '@claude-fleet/queue'
 import { eventOf } from './event-of.js'
 import { budgetSpent, completed, failed, failedBeforeTurn, stopped, type Attempt } from './outcome.js'
+import type { Redact } from './redactor.js'
 import type { SessionSpecSource } from './session-spec.js'
 
 export interface RunAttemptDeps {
   pool: SessionPool
   /** Makes the folders and the environment of a claim's session; throws FleetError where the job may not have them. */
   sessionSpec: SessionSpecSource
+  /** Takes secrets out of what is published. */
+  redact: Redact
   log: Log
   /** ms since the epoch. */
   now: () => number
@@ -26,7 +29,7 @@ export type RunAttempt = (claim: Claim) => Promise<AttemptOutcome>
  * before nothing that the attempt started lives, so a retry or a `cancelled` never overlaps it.
  */
 export function createRunAttempt(deps: RunAttemptDeps, options: { workerId: string }): RunAttempt {
-  return async (claim) => {
+  const attemptOnce: RunAttempt = async (claim) => {
     const attempt: Attempt = { claim, worker: options.workerId, startedAt: deps.now(), firstTextAt: undefined }
     try {
       const spentAll = budgetSpent(claim)
@@ -48,6 +51,7 @@ export function createRunAttempt(deps: RunAttemptDeps, options: { workerId: stri
       return failedBeforeTurn(claim, error, deps)
     }
   }
+  return async (claim) => deps.redact(await attemptOnce(claim))
 }
 
 /** Sends the prompt and writes each message of the turn as an event of the job. Returns how the turn ended. */
@@ -65,7 +69,7 @@ async function publishTurn(lease: Lease, attempt: Attempt, deps: RunAttemptDeps)
     if (message.type === 'end') return message.facts
     if (message.type === 'text') attempt.firstTextAt ??= deps.now()
     const body = eventOf(message, { worker: attempt.worker, start: lease.start })
-    if (body !== undefined) claim.write(body)
+    if (body !== undefined) claim.write(deps.redact(body))
     // While the writer holds more than its bound the turn is not read: claude's pipe fills, and claude waits.
     await claim.drained()
   }

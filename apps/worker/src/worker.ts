@@ -21,6 +21,7 @@ import {
 } from '@claude-fleet/queue'
 import { createCredentialGate } from './credential-gate.js'
 import { defaultConcurrency } from './concurrency.js'
+import { createRedactor } from './redactor.js'
 import { createRunAttempt } from './run-attempt.js'
 import { createSessionSpecSource } from './session-spec.js'
 
@@ -62,8 +63,9 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
       { startSession: await createSessionStarter({ claude, path }), onLeak },
       { max: limit },
     )
+    const redact = createRedactor([...settings.credentials.values()].map((credential) => credential.env))
     const run = createRunAttempt(
-      { pool, sessionSpec: createSessionSpecSource(settings), log, now: Date.now, random: Math.random },
+      { pool, sessionSpec: createSessionSpecSource(settings), redact, log, now: Date.now, random: Math.random },
       { workerId },
     )
     const { prefix, retentionMs } = settings
