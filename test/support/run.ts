@@ -63,14 +63,14 @@ async function leftProcesses(mark: string): Promise<FoundProcess[]> {
 
 /**
  * The files a run could leave in places that are not its own. On a developer's machine only those that nothing but the
- * fleet makes; in CI, where nobody else is at work, whatever appears in the checkout, the home and the temporary folder.
+ * fleet makes; in CI, where nobody else is at work, whatever appears in the checkout, the home and the temporary folder,
+ * but for the folders of other runs (`cf-*`): each removes and checks its own.
  */
 async function snapshot({ home, temporary }: { home: string; temporary: string[] }): Promise<Set<string>> {
   const ours = [await list(join(home, '.claude-fleet')), await list(join(home, '.cache', 'claude-fleet'))]
   if (!process.env['CI']) return new Set(ours.flat())
   const shared = (await Promise.all(temporary.map(list))).flat()
-  const isOurs = (path: string) =>
-    /\/(claude|cc-|fleet|cf-|redis|embedded|vitest|service|node-compile)[^/]*$/.test(path)
+  const isOurs = (path: string) => /\/(claude|cc-|fleet|redis|embedded|vitest|service|node-compile)[^/]*$/.test(path)
   const checkout = await tree(process.cwd(), process.cwd())
   return new Set([...ours.flat(), ...(await list(home)), ...shared.filter(isOurs), ...checkout])
 }
