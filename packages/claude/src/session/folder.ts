@@ -1,4 +1,5 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Owner } from '../process/owner.js'
 import { readEntry } from '../process/process-table.js'
@@ -11,32 +12,48 @@ export interface SessionFolder {
   remove(): Promise<void>
 }
 
+/** Begins the name of a temporary folder. */
+const TEMPORARY = 'cfs-'
+
 /**
- * Makes the folders of a process below `home`, readable by this user alone. What workers left there that are dead is
- * removed with it.
+ * Makes the folders of a process, readable by this user alone: its config below `home`, its temporary files below the
+ * system's own temporary folder. What workers left of theirs that are dead is removed with it.
  *
- * Names are short: claude opens a socket below TMPDIR, and the path of a socket has at most 107 bytes.
+ * The temporary folder is not below `home`, because claude opens a socket in it and the path of a socket has at most
+ * 107 bytes: where it does not fit, 2.1.330 opens it in `/tmp/cc-socks-UID` instead, beside those of all tenants.
  */
 export async function makeSessionFolder(home: string, owner: Owner, nonce: string): Promise<SessionFolder> {
   const sessions = join(home, 'sessions')
-  const folder = join(sessions, `${owner.pid}-${owner.startTicks}-${nonce}`)
-  const config = join(folder, 'config')
-  const temporary = join(folder, 'tmp')
+  const name = `${owner.pid}-${owner.startTicks}-${nonce}`
+  const config = join(sessions, name, 'config')
+  const temporary = join(tmpdir(), TEMPORARY + name)
   await mkdir(config, { recursive: true, mode: 0o700 })
-  await mkdir(temporary, { recursive: true, mode: 0o700 })
-  await removeLeftOver(sessions)
-  return { config, temporary, remove: () => remove(folder) }
-}
-
-async function removeLeftOver(sessions: string): Promise<void> {
-  for (const name of await readdir(sessions)) {
-    const [pid, startTicks] = name.split('-')
-    if (process.platform !== 'linux' || !/^\d+-\d+-[0-9a-f]+$/.test(name)) continue
-    if ((await readEntry(Number(pid)))?.startTicks !== startTicks) await remove(join(sessions, name))
+  // Not recursive: a folder of this name that somebody else has made is refused.
+  await mkdir(temporary, { mode: 0o700 })
+  await removeLeftOver(sessions, '')
+  await removeLeftOver(tmpdir(), TEMPORARY)
+  return {
+    config,
+    temporary,
+    async remove() {
+      await remove(join(sessions, name))
+      await remove(temporary)
+    },
   }
 }
 
-/** A tool may have left what cannot be removed: it is in the tenant's own home, and no reason to fail a turn that is over. */
+async function removeLeftOver(parent: string, prefix: string): Promise<void> {
+  if (process.platform !== 'linux') return
+  for (const entry of await readdir(parent)) {
+    if (!entry.startsWith(prefix)) continue
+    const name = entry.slice(prefix.length)
+    if (!/^\d+-\d+-[0-9a-f]+$/.test(name)) continue
+    const [pid, startTicks] = name.split('-')
+    if ((await readEntry(Number(pid)))?.startTicks !== startTicks) await remove(join(parent, entry))
+  }
+}
+
+/** A tool may have left what cannot be removed: that is this user's alone, and no reason to fail a turn that is over. */
 async function remove(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 2 }).catch(() => undefined)
 }

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { runTurn, startBench } from '../testing/claude.js'
@@ -44,8 +45,11 @@ test.runIf(linux)(
     )
     expect(env).toMatchObject({ HOME: spec.home, CLAUDE_CODE_MAX_RETRIES: '2', MINE: 'yes' })
     expect(env.PATH).not.toBe('/evil')
+    expect(env.CLAUDE_CONFIG_DIR?.startsWith(`${spec.home}/sessions/`)).toBe(true)
+    // Short enough for the path of claude's socket, which would else be beside those of all tenants.
+    expect(env.TMPDIR?.startsWith(`${tmpdir()}/cfs-`)).toBe(true)
+    expect((await readdir(`${env.TMPDIR}/cc-socks`)).length).toBe(1)
     for (const folder of [env.CLAUDE_CONFIG_DIR, env.TMPDIR]) {
-      expect(folder?.startsWith(`${spec.home}/sessions/`)).toBe(true)
       expect((await stat(folder ?? '')).mode & 0o777).toBe(0o700)
     }
 
