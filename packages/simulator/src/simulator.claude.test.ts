@@ -28,7 +28,9 @@ test('the real claude talks and uses tools, and the ledger has every request', a
     { subtype: 'success', is_error: false, result: 'done' },
   ])
   const outputs = turns[1]?.lines.flatMap(({ type, message }) => (type === 'user' ? (message?.content ?? []) : []))
-  expect(outputs).toMatchObject([{ content: 'one\nnone' }, { content: 'two' }, { content: 'three' }])
+  const texts = outputs?.map((block) => (block as { content?: unknown }).content)
+  // The two that run at once end in any order.
+  expect([new Set(texts?.slice(0, 2)), texts?.slice(2)]).toEqual([new Set(['one\nnone', 'two']), ['three']])
   expect(model.ledger.entries().map(({ kind, status, aborted }) => [kind, status, aborted])).toEqual(
     Array.from({ length: 4 }, () => ['turn', 200, false]),
   )
