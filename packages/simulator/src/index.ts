@@ -1,3 +1,5 @@
 export { startSimulator, type Simulator, type SimulatorOptions } from './simulator.js'
 export type { Ledger, LedgerEntry } from './ledger.js'
 export type { ModelBody } from './request.js'
+export { FAKE_CLAUDE_BIN, installFakeClaude, type FakeClaudeOptions } from './fake/install.js'
+export { parseSpendLog, type SpendLogEntry } from './fake/spend-log.js'
