@@ -21,6 +21,8 @@ export interface FakeProcess {
   pid: number
   /** Everything written to stdout so far. */
   stdout(): Buffer
+  /** The same as it came from the pipe. */
+  chunks: readonly Buffer[]
   stderr(): string
   say(prompt: string, uuid?: string): void
   control(request: object): void
@@ -87,6 +89,7 @@ export async function startFake(marks = '', wrapper: readonly string[] = []): Pr
   return {
     pid: child.pid ?? 0,
     stdout: () => Buffer.concat(chunks),
+    chunks,
     stderr: () => stderr,
     say: (prompt, uuid) => send({ type: 'user', uuid, message: { role: 'user', content: prompt } }),
     control: (request) => send({ type: 'control_request', request_id: 'r', request }),
