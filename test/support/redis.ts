@@ -17,11 +17,13 @@ export interface PrivateRedis extends AsyncDisposable {
 }
 
 /** A Redis for one test file. With `persistence`, what it acknowledged outlives `kill`. Default: in memory only. */
-export async function startRedis(options: { dataDir?: string; port?: number; persistence?: boolean } = {}) {
+export async function startRedis(
+  options: { dataDir?: string; port?: number; password?: string; persistence?: boolean } = {},
+) {
   const folder = await makeFolder()
-  const { dataDir = folder.path, port, persistence = options.dataDir !== undefined } = options
+  const { dataDir = folder.path, port, password, persistence = options.dataDir !== undefined } = options
   const cacheDir = join(tmpdir(), 'redis-server')
-  const redis = await startEmbeddedRedis({ dataDir, cacheDir, port, persistence })
+  const redis = await startEmbeddedRedis({ dataDir, cacheDir, port, password, persistence })
   return { ...controls(redis), dataDir, ...endings(redis, folder.remove) } satisfies PrivateRedis & { port: number }
 }
 

@@ -27,6 +27,8 @@ export interface EmbeddedRedisOptions {
   port?: number | undefined
   /** Path of a socket to listen on in place of a port; then `port` of the reply is 0. */
   unixSocket?: string | undefined
+  /** Default: one made for this start. Given, so that a Redis that is started again has the address it had. */
+  password?: string | undefined
   /** false: nothing is written to disk, and all is lost at the end. Default true: append-only file. */
   persistence?: boolean | undefined
   /** Ends a start under way. A Redis that has started is ended by `stop`. */
@@ -84,7 +86,7 @@ async function launch(
   port: number,
   options: EmbeddedRedisOptions,
 ): Promise<EmbeddedRedis | { output: string }> {
-  const password = port === 0 ? '' : randomBytes(24).toString('base64url')
+  const password = port === 0 ? '' : (options.password ?? randomBytes(24).toString('base64url'))
   const lifeline = await dieWithParent([server.bin, '-'], options.path)
   const child = spawn(lifeline.command, lifeline.args, {
     cwd: dataDir,
