@@ -19,7 +19,16 @@ export function createOutput(stdout: Writable): Output {
   // One after the other: the pieces of two lines must not mix.
   let last: Promise<void> = Promise.resolve()
   const write = async (value: Uint8Array | string) => {
-    if (stdout.writable && !stdout.write(value)) await Promise.race([once(stdout, 'drain'), once(stdout, 'close')])
+    if (!stdout.writable || stdout.write(value)) return
+    const over = new AbortController()
+    const drained = [once(stdout, 'drain', over), once(stdout, 'close', over)]
+    try {
+      await Promise.race(drained)
+    } finally {
+      over.abort()
+      // The one that did not come rejects with the abort.
+      await Promise.allSettled(drained)
+    }
   }
   const flush = () => new Promise<void>((resolve) => (stdout.writable ? stdout.write('', () => resolve()) : resolve()))
   const writePieces = async (whole: Uint8Array) => {

@@ -1,0 +1,165 @@
+import { isEndEvent } from '@claude-fleet/core'
+import type { Acked, Rig, RigWorker } from '../rig/rig.js'
+import { pause, streaming, type FaultCase } from './case.js'
+
+/** Recovery that the fleet promises after a worker is lost, ms. */
+const TAKEOVER_MS = 30_000
+
+/** Faults of a worker: killed, halted, cut off. */
+export const WORKER_CASES: FaultCase[] = [
+  {
+    name: 'worker killed while claude answers',
+    injection: 'kill -9 of the worker, at a random moment of three answers',
+    extraStarts: 3,
+    withinMs: TAKEOVER_MS,
+    async run(rig, random) {
+      const first = await rig.startWorker('first')
+      const jobs = await Promise.all([1, 2, 3].map(() => rig.enqueue(streaming(8_000))))
+      await allStarted(rig, jobs)
+      await rig.startWorker('second')
+      await pause(random(3_000))
+      first.process.signal('SIGKILL')
+      return takenOver(rig, jobs)
+    },
+  },
+  {
+    name: 'worker killed as it writes an end',
+    injection: 'kill -9 of the worker when `completed` is published',
+    extraStarts: 3,
+    withinMs: TAKEOVER_MS,
+    async run(rig) {
+      const first = await rig.startWorker('first')
+      const jobs = await Promise.all([1, 2, 3, 4].map((at) => rig.enqueue(streaming(500 + 60 * at))))
+      for await (const event of rig.client.job(jobs[0]?.id ?? '').events()) if (isEndEvent(event)) break
+      first.process.signal('SIGKILL')
+      const killedAt = Date.now()
+      await rig.startWorker('second')
+      await allEnded(rig, jobs)
+      return Date.now() - killedAt
+    },
+  },
+  {
+    name: 'worker killed before it sent the prompt',
+    injection: 'kill -9 of the worker while claude starts',
+    marks: '[[start-delay:2500]]',
+    extraStarts: 0,
+    withinMs: TAKEOVER_MS,
+    async run(rig, random) {
+      const first = await rig.startWorker('first')
+      const job = await rig.enqueue(streaming(200))
+      await rig.until('claude is being started', () => rig.spends.started().length > 0)
+      await pause(random(1_000))
+      first.process.signal('SIGKILL')
+      const killedAt = Date.now()
+      await rig.startWorker('second')
+      await rig.until('the prompt is sent', () => rig.spends.of(job.tag).length > 0)
+      return Date.now() - killedAt
+    },
+  },
+  {
+    name: 'worker frozen for 30 s',
+    injection: 'SIGSTOP of the worker, SIGCONT after 30 s',
+    notYet: 'nothing ends the claude of a frozen worker',
+    extraStarts: 2,
+    withinMs: TAKEOVER_MS,
+    async run(rig, random) {
+      const first = await rig.startWorker('first')
+      const jobs = await Promise.all([1, 2].map(() => rig.enqueue(streaming(10_000))))
+      await allStarted(rig, jobs)
+      await rig.startWorker('second')
+      await pause(random(3_000))
+      first.process.signal('SIGSTOP')
+      const frozen = pause(30_000).then(() => first.process.signal('SIGCONT'))
+      const recovery = await takenOver(rig, jobs)
+      await frozen
+      return recovery
+    },
+  },
+  {
+    name: 'worker cut off from Redis for 40 s',
+    injection: 'its line drops everything in silence (TCP proxy)',
+    extraStarts: 2,
+    withinMs: TAKEOVER_MS,
+    async run(rig, random) {
+      const first = await rig.startWorker('first')
+      const jobs = await Promise.all([1, 2].map(() => rig.enqueue(streaming(10_000))))
+      await allStarted(rig, jobs)
+      await rig.startWorker('second')
+      await pause(random(3_000))
+      first.line.drop()
+      const cut = pause(40_000).then(() => first.line.restore())
+      const recovery = await takenOver(rig, jobs)
+      await cut
+      return recovery
+    },
+  },
+  {
+    name: 'poison job that takes its worker along each time',
+    injection: 'kill -9 of the worker whenever the job has begun; the worker starts again at once',
+    notYet: 'the jobs beside it are charged for its losses',
+    extraStarts: 20,
+    async run(rig) {
+      let generation = 0
+      let victim: RigWorker = await rig.startWorker(`w${generation}`)
+      const poison = await rig.enqueue(streaming(60_000))
+      const others = await Promise.all([1, 2].map(() => rig.enqueue(streaming(4_000))))
+      let killed = 0
+      for (;;) {
+        const next = await rig.until(
+          'the poison job begins again, or has ended',
+          async () => {
+            if (rig.spends.of(poison.tag).length > killed) return 'begun'
+            return (await rig.client.job(poison.id).get()).finishedAt === undefined ? undefined : 'ended'
+          },
+          120_000,
+        )
+        if (next === 'ended') break
+        killed += 1
+        if (killed > 10) throw new Error('the poison job was begun over and over')
+        victim.process.signal('SIGKILL')
+        generation += 1
+        victim = await rig.startWorker(`w${generation}`)
+      }
+      const view = await rig.client.job(poison.id).get()
+      if (view.error?.code !== 'WORKER_LOST') throw new Error(`the poison job ended with ${view.error?.code}`)
+      await allEnded(rig, others)
+      for (const { id } of others) {
+        const { state } = await rig.client.job(id).get()
+        if (state !== 'completed') throw new Error(`a job beside the poison ended as ${state}`)
+      }
+      return undefined
+    },
+  },
+  {
+    name: 'worker asked to stop under load',
+    injection: 'SIGTERM of one of two workers while four jobs run, longer than its drain time',
+    env: { FLEET_DRAIN_MS: '2000' },
+    extraStarts: 4,
+    async run(rig, random) {
+      const first = await rig.startWorker('first')
+      const jobs = await Promise.all([1, 2, 3, 4].map(() => rig.enqueue(streaming(5_000))))
+      await allStarted(rig, jobs)
+      await rig.startWorker('second')
+      await pause(random(1_000))
+      const askedAt = Date.now()
+      await first.process.stop(20_000)
+      await allEnded(rig, jobs)
+      return Date.now() - askedAt
+    },
+  },
+]
+
+export async function allStarted(rig: Rig, jobs: readonly Acked[]): Promise<void> {
+  await rig.until('every job has begun', () => jobs.every(({ tag }) => rig.spends.of(tag).length > 0))
+}
+
+export async function allEnded(rig: Rig, jobs: readonly Acked[]): Promise<void> {
+  for (const { id } of jobs) for await (const event of rig.client.job(id).events()) if (isEndEvent(event)) break
+}
+
+/** Until every job has begun a second time, ms from now to the last of them. */
+async function takenOver(rig: Rig, jobs: readonly Acked[]): Promise<number> {
+  const from = Date.now()
+  await rig.until('every job was taken over', () => jobs.every(({ tag }) => rig.spends.of(tag).length > 1))
+  return Math.max(...jobs.map(({ tag }) => rig.spends.of(tag)[1]?.at ?? 0)) - from
+}

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs'
+import { parseSpendLog } from '@claude-fleet/simulator'
+import type { Witness } from './witness.js'
+
+/** One prompt that a claude was given: the ground truth of what was paid for. */
+export interface Spend {
+  /** First word of the prompt: the job it belongs to. */
+  tag: string
+  pid: number
+  /** ms since the epoch. */
+  at: number
+}
+
+/** Reads what every fake claude wrote to its log, and has the witness watch each. */
+export interface Spends {
+  all(): Spend[]
+  of(tag: string): Spend[]
+  /** Every claude that was started, also one without a prompt. */
+  started(): number[]
+  close(): void
+}
+
+const PERIOD_MS = 20
+
+export function createSpends(file: string, witness: Witness): Spends {
+  const entries = () => {
+    try {
+      // A line that is just being written is read the next time.
+      const text = readFileSync(file, 'utf8')
+      return parseSpendLog(text.slice(0, text.lastIndexOf('\n') + 1))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw error
+    }
+  }
+  const timer = setInterval(() => {
+    for (const { pid } of entries()) witness.watch(pid)
+  }, PERIOD_MS)
+  const all = () =>
+    entries().flatMap((entry) =>
+      entry.event === 'prompt' ? [{ tag: entry.prompt.split(' ')[0] ?? '', pid: entry.pid, at: entry.at }] : [],
+    )
+  return {
+    all,
+    of: (tag) => all().filter((spend) => spend.tag === tag),
+    started: () => [...new Set(entries().map(({ pid }) => pid))],
+    close: () => clearInterval(timer),
+  }
+}

@@ -1,0 +1,83 @@
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
+
+/** When a process ran, ms since the epoch. Halted (SIGSTOP) and zombie do not count: neither does any work. */
+export interface Lived {
+  pid: number
+  from: number
+  /** Last moment it was seen to run; off by at most the witness's period. */
+  to: number
+}
+
+/** Watches processes from outside, so that what is said of them does not rest on what the fleet says. */
+export interface Witness {
+  watch(pid: number): void
+  lived(pid: number): Lived | undefined
+  isRunning(pid: number): boolean
+  close(): void
+}
+
+const PERIOD_MS = 20
+
+export function createWitness(): Witness {
+  const seen = new Map<number, { startedAt: string; lived: Lived; gone: boolean }>()
+
+  function look(): void {
+    const now = Date.now()
+    for (const [pid, entry] of seen) {
+      if (entry.gone) continue
+      const stat = statOf(pid)
+      // A number that was given to another process since is not the one that is watched.
+      if (stat === undefined || stat.startedAt !== entry.startedAt) entry.gone = true
+      else if (stat.runs) entry.lived.to = now
+    }
+  }
+  const timer = setInterval(look, PERIOD_MS)
+
+  return {
+    watch(pid) {
+      if (seen.has(pid)) return
+      const stat = statOf(pid)
+      const now = Date.now()
+      seen.set(pid, {
+        startedAt: stat?.startedAt ?? '',
+        lived: { pid, from: now, to: now },
+        gone: stat === undefined,
+      })
+    },
+    lived: (pid) => seen.get(pid)?.lived,
+    isRunning(pid) {
+      look()
+      const entry = seen.get(pid)
+      return entry !== undefined && !entry.gone && statOf(pid)?.runs === true
+    },
+    close: () => clearInterval(timer),
+  }
+}
+
+/** The live processes whose arguments, environment or working folder name `mark`. Needs /proc. */
+export function processesNaming(mark: string): number[] {
+  const pids = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+  return pids.filter((pid) => {
+    if (pid === process.pid || statOf(pid)?.zombie !== false) return false
+    return ['cmdline', 'environ', 'cwd'].some((name) => read(pid, name).includes(mark))
+  })
+}
+
+function read(pid: number, name: string): string {
+  try {
+    return name === 'cwd' ? readlinkSync(`/proc/${pid}/cwd`) : readFileSync(`/proc/${pid}/${name}`, 'utf8')
+  } catch {
+    // It has ended meanwhile.
+    return ''
+  }
+}
+
+function statOf(pid: number): { startedAt: string; runs: boolean; zombie: boolean } | undefined {
+  const text = read(pid, 'stat')
+  if (text === '') return undefined
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  const state = fields[0] ?? ''
+  return { startedAt: fields[19] ?? '', runs: !/^[ZXTt]/.test(state), zombie: /^[ZX]/.test(state) }
+}
