@@ -189,3 +189,20 @@ describe.each(['http', 'redis'] as const)('over %s', (transport) => {
     expect(await errorOf(asking)).toMatchObject({ code: 'UNAVAILABLE', retryable: true })
   })
 })
+
+test("operators' calls go over HTTP", async () => {
+  await using fleet = await openTestFleet(redis.url)
+  const client = await fleet.connect('http')
+  await (await client.enqueue({ prompt: 'echo x' })).get()
+  expect(await client.workers()).toEqual([])
+  expect(await client.stats()).toMatchObject({ jobs: { waiting: 1, active: 0 } })
+  for (const id of ['nobody', '../jobs', '']) expect((await errorOf(client.drainWorker(id))).code).toBe('NOT_FOUND')
+})
+
+test("over Redis operators' calls are FORBIDDEN, and say where they go", async () => {
+  await using fleet = await openTestFleet(redis.url)
+  const client = await fleet.connect('redis')
+  const calls = [client.workers(), client.stats(), client.drainWorker('w1')]
+  for (const error of await Promise.all(calls.map(errorOf)))
+    expect(error).toMatchObject({ code: 'FORBIDDEN', retryable: false })
+})

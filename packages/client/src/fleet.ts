@@ -9,7 +9,10 @@ import {
   type JobPage,
   type JobResult,
   type JobView,
+  type Stats,
   type StreamEvent,
+  WORKER_ID_PATTERN,
+  type WorkerView,
 } from '@claude-fleet/core'
 import { checkBatch, checkIdempotencyKey, checkJob, checkQuery, type BatchInput, type JobsQuery } from './input.js'
 import { createPatience } from './patience.js'
@@ -65,6 +68,12 @@ export interface FleetClient {
   job(id: string): Job
   /** Jobs, newest first, a page at a time: pass `nextCursor` as `cursor` for the next. */
   jobs(query?: JobsQuery, options?: CallOptions): Promise<JobPage>
+  /** The live workers. Operators' calls are over HTTP only; over Redis they reject with FleetError `FORBIDDEN`. */
+  workers(options?: CallOptions): Promise<WorkerView[]>
+  /** Figures of the fleet as the key's tenant sees it. */
+  stats(options?: CallOptions): Promise<Stats>
+  /** Asks a worker to claim nothing more, finish and exit. Throws FleetError `NOT_FOUND` when none has this id. */
+  drainWorker(id: string, options?: CallOptions): Promise<void>
   /** Ends every call in progress and closes the connection. May be called more than once. */
   close(): Promise<void>
 }
@@ -158,6 +167,12 @@ export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs
     async jobs(query = {}, options) {
       const checked = checkQuery(query)
       return call(options?.signal, (signal) => transport.list(checked, signal))
+    },
+    workers: (options) => call(options?.signal, (signal) => transport.workers(signal)),
+    stats: (options) => call(options?.signal, (signal) => transport.stats(signal)),
+    async drainWorker(id, options) {
+      if (!WORKER_ID_PATTERN.test(id)) throw new FleetError('NOT_FOUND', 'there is no such live worker')
+      return call(options?.signal, (signal) => transport.drainWorker(id, signal))
     },
     async close() {
       closing.abort(new FleetError('UNAVAILABLE', 'this client is closed', { retryable: false }))

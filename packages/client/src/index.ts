@@ -9,5 +9,7 @@ export type {
   JobResult,
   JobState,
   JobView,
+  Stats,
   StreamEvent,
+  WorkerView,
 } from '@claude-fleet/core'

@@ -1,4 +1,4 @@
-import type { BatchReply, JobListQuery, JobPage, JobView, StreamEvent } from '@claude-fleet/core'
+import type { BatchReply, JobListQuery, JobPage, JobView, Stats, StreamEvent, WorkerView } from '@claude-fleet/core'
 import type { ValidBatchItem, ValidJob } from './input.js'
 
 /**
@@ -16,5 +16,8 @@ export interface Transport {
   events(id: string, after: number, signal: AbortSignal): AsyncIterable<StreamEvent>
   /** The job as it is when it has ended, or some time before that; asked again until it has. */
   waitForEnd(id: string, signal: AbortSignal): Promise<JobView | undefined>
+  workers(signal: AbortSignal): Promise<WorkerView[]>
+  stats(signal: AbortSignal): Promise<Stats>
+  drainWorker(id: string, signal: AbortSignal): Promise<void>
   close(): Promise<void>
 }

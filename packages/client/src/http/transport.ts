@@ -1,4 +1,4 @@
-import { batchReplySchema, jobPageSchema, jobViewSchema } from '@claude-fleet/core'
+import { batchReplySchema, jobPageSchema, jobViewSchema, statsSchema, workerListSchema } from '@claude-fleet/core'
 import { z } from 'zod'
 import type { Transport } from '../transport.js'
 import { sendForJson, type HttpEndpoint, type HttpRequest } from './request.js'
@@ -10,6 +10,7 @@ const BATCH_CALL_MS = 120_000
 const WAIT_SECONDS = 30
 
 const notYetSchema = z.object({ id: z.string() })
+const drainingSchema = z.object({ id: z.string() })
 
 /** The fleet over its HTTP API. */
 export function createHttpTransport(endpoint: HttpEndpoint): Transport {
@@ -49,6 +50,15 @@ export function createHttpTransport(endpoint: HttpEndpoint): Transport {
       const schema = z.union([jobViewSchema, notYetSchema])
       const { value } = await ask(request, schema, signal, WAIT_SECONDS * 1_000 + CALL_MS)
       return 'state' in value ? value : undefined
+    },
+    async workers(signal) {
+      return (await ask({ method: 'GET', path: 'v1/workers' }, workerListSchema, signal)).value.items
+    },
+    async stats(signal) {
+      return (await ask({ method: 'GET', path: 'v1/stats' }, statsSchema, signal)).value
+    },
+    async drainWorker(id, signal) {
+      await ask({ method: 'POST', path: `v1/workers/${encodeURIComponent(id)}/drain` }, drainingSchema, signal)
     },
     close: async () => undefined,
   }

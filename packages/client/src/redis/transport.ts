@@ -44,8 +44,18 @@ export async function connectRedisTransport(endpoint: RedisEndpoint): Promise<Tr
     async waitForEnd(id, signal) {
       return found(id, await until(signal, reader.waitForEnd(tenant, id, { waitMs: WAIT_MS, signal })))
     },
+    workers: operatorsOnly,
+    stats: operatorsOnly,
+    drainWorker: operatorsOnly,
     close: () => (closed ??= close()),
   }
+}
+
+/** Operators' calls have a key with a scope, which Redis knows nothing of. */
+async function operatorsOnly(): Promise<never> {
+  throw new FleetError('FORBIDDEN', "operators' calls go to the API: connect with its url and a key", {
+    retryable: false,
+  })
 }
 
 function found<T>(id: string, value: T | undefined): T {

@@ -36,7 +36,7 @@ export async function openTestFleet(redisUrl: string) {
   const settings: ApiSettings = {
     host: '127.0.0.1',
     port: 0,
-    keys: [{ tenant: TENANT, sha256, scopes: new Set(['enqueue', 'read']) }],
+    keys: [{ tenant: TENANT, sha256, scopes: new Set(['enqueue', 'read', 'admin']) }],
     policy: { allowedEnv: new Set(), permissionModes: new Set(['dontAsk']) },
     redisUrl,
     prefix,
