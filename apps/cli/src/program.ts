@@ -1,11 +1,12 @@
 import { Command, CommanderError } from 'commander'
-import { demo } from './demo/demo.js'
+import type { Commands } from './commands.js'
+import { addCompletion } from './completion/commands.js'
 import { describeError, EXIT } from './exit-code.js'
-import { addJobOptions, type JobFlags } from './job/options.js'
-import { run } from './job/run.js'
-import { serveApi, serveWorker } from './service/roles.js'
-import { up } from './service/up.js'
+import { addFleetCommands } from './fleet/commands.js'
+import { addJobCommands } from './job/commands.js'
+import { addServiceCommands } from './service/commands.js'
 import { say, type Terminal } from './terminal.js'
+import { styleOf } from './text/style.js'
 import { VERSION } from './version.js'
 
 /** Runs the command line. Resolves to the exit code; never rejects. */
@@ -18,8 +19,9 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
   } catch (error) {
     // Commander has already printed the help, the version or what was wrong.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
-    const { exitCode: code, line } = describeError(error)
-    say(terminal, `claude-fleet: ${line}`)
+    const { exitCode: code, line, problem } = describeError(error)
+    if (args.includes('--json')) say(terminal, JSON.stringify({ error: problem, exitCode: code }))
+    else say(terminal, styleOf(terminal.stderr, terminal.env).bad(`claude-fleet: ${line}`))
     return code
   }
 }
@@ -29,25 +31,29 @@ function createProgram(terminal: Terminal, done: (exitCode: number) => void): Co
     .description('A job-queue worker fleet for the claude command line')
     .version(VERSION)
     .exitOverride()
+    .showHelpAfterError('(--help tells more)')
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(text),
     })
-  const command = (name: string, description: string) => program.command(name).description(description)
-
-  command('up', 'run API and worker on this machine').action(async () => done(await up(terminal)))
-  command('demo', 'run three prompts on a private fleet with a simulated model')
-    .option('--live', 'use your own account instead of the simulated model; asks first')
-    .action(async (flags: { live?: boolean }) => done(await demo(flags, terminal)))
-  command('api', 'run the HTTP API in this process').action(async () => done(await serveApi(terminal)))
-  command('worker', 'run a worker in this process').action(async () => done(await serveWorker(terminal)))
-  addJobOptions(
-    command('run', 'enqueue a prompt and stream its answer to stdout').argument(
-      '<prompt>',
-      'the prompt, or - for stdin',
-    ),
-  )
-    .option('--json', 'print events, one JSON object a line')
-    .action(async (prompt: string, flags: JobFlags & { json?: boolean }) => done(await run(prompt, flags, terminal)))
+    .addHelpText(
+      'after',
+      `
+The fleet is at FLEET_URL (with FLEET_API_KEY), else at REDIS_URL.
+Exit codes: 0 ok, 1 the job failed, 2 bad usage, 69 fleet unreachable, 75 parked by a usage limit, 78 bad settings,
+124 timed out, 130 interrupted.`,
+    )
+  const commands: Commands = {
+    terminal,
+    command: (name, description) => program.command(name).description(description),
+    action:
+      (run) =>
+      async (...args) =>
+        done(await run(...args)),
+  }
+  addJobCommands(commands)
+  addFleetCommands(commands)
+  addServiceCommands(commands)
+  addCompletion(program, commands)
   return program
 }

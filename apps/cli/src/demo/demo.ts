@@ -30,7 +30,7 @@ const LIVE = [
  * `claude`. Runs three prompts at once and ends everything. With `live` the worker uses the caller's own account, after
  * a question on the terminal. Resolves to the exit code.
  */
-export async function demo(flags: { live?: boolean }, terminal: Terminal): Promise<number> {
+export async function demo(flags: { live?: boolean; json?: boolean }, terminal: Terminal): Promise<number> {
   const live = flags.live ?? false
   if (live && !(await confirmed(terminal))) return EXIT.usage
   const interrupted = new AbortController()
@@ -46,11 +46,15 @@ export async function demo(flags: { live?: boolean }, terminal: Terminal): Promi
       prompts.map((prompt) => fleet.enqueue({ prompt, allowedTools: ['Bash'], maxTurns: 3 })),
     )
     const { signal } = interrupted
-    results = await Promise.all(jobs.map((job, index) => follow(job, index + 1, terminal, signal)))
+    const print = flags.json === true ? undefined : terminal
+    results = await Promise.all(jobs.map((job, index) => follow(job, index + 1, print, signal)))
     signal.throwIfAborted()
   }
-  terminal.stdout.write('\n')
-  results.forEach((result, index) => terminal.stdout.write(`${summary(index + 1, result)}\n`))
+  if (flags.json === true) for (const result of results) terminal.stdout.write(`${JSON.stringify(result)}\n`)
+  else {
+    terminal.stdout.write('\n')
+    results.forEach((result, index) => terminal.stdout.write(`${summary(index + 1, result)}\n`))
+  }
   say(terminal, 'everything has ended again')
   if (!live) say(terminal, 'with your own account: ANTHROPIC_API_KEY=... npm run demo -- --live')
   return EXIT.ok
@@ -129,8 +133,13 @@ async function confirmed(terminal: Terminal): Promise<boolean> {
 }
 
 /** Prints a job's text as it arrives, each piece a line behind the job's number. */
-async function follow(job: Job, place: number, terminal: Terminal, signal: AbortSignal): Promise<JobResult> {
-  const line = (text: string) => terminal.stdout.write(`[${place}] ${text}\n`)
+async function follow(
+  job: Job,
+  place: number,
+  terminal: Terminal | undefined,
+  signal: AbortSignal,
+): Promise<JobResult> {
+  const line = (text: string) => terminal?.stdout.write(`[${place}] ${text}\n`)
   for await (const event of job.events({ signal })) {
     if (event.type === 'text') line(event.text)
     if (event.type === 'tool_use') line(`(uses ${event.name})`)

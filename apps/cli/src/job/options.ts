@@ -66,7 +66,8 @@ function readSchema(path: string, readFile: (path: string) => string): Record<st
   }
 }
 
-function number(text: string): number {
+/** Reads the value of an option that is a number. */
+export function number(text: string): number {
   const value = Number(text)
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It is not a number.')
   return value

@@ -1,5 +1,7 @@
 import type { StreamEvent } from '@claude-fleet/core'
 import type { Terminal } from '../terminal.js'
+import { duration, tokens, usd } from '../text/figures.js'
+import { oneLine, printable, styleOf } from '../text/style.js'
 
 /** Shows a job's events to a person or a pipe. */
 export interface Printer {
@@ -10,47 +12,57 @@ export interface Printer {
   end(): void
 }
 
+const TICK_MS = 1_000
+
 /**
  * The answer's text goes to stdout as it comes and nothing else does. With `json`, each event is one line of stdout.
  * A status line is kept on stderr only where that is a terminal; what ended a job badly is always said there.
  */
 export function createPrinter(
   terminal: Pick<Terminal, 'stdout' | 'stderr' | 'env'>,
-  options: { json: boolean },
+  options: { json: boolean; now: () => number },
 ): Printer {
   const { stdout, stderr } = terminal
-  const color = stderr.isTTY && !terminal.env['NO_COLOR'] && terminal.env['TERM'] !== 'dumb'
-  const dim = (text: string) => (color ? `\u001b[2m${text}\u001b[22m` : text)
+  const style = styleOf(stderr, terminal.env)
+  const beganAt = options.now()
+  let doing = ''
+  let shown = false
   let lineOpen = false
-  let statusShown = false
   // Has the answer's own text been shown? A structured output, for one, comes only with the result.
   let answered = false
 
   const clearStatus = () => {
-    if (statusShown) stderr.write('\r\u001b[K')
-    statusShown = false
+    if (shown) stderr.write('\r\u001b[K')
+    shown = false
+  }
+  const draw = () => {
+    // A status would break into a line of the answer that is still being written.
+    if (doing === '' || !stderr.isTTY || (lineOpen && stdout.isTTY)) return
+    clearStatus()
+    const line = `${doing} · ${Math.floor((options.now() - beganAt) / 1_000)} s`
+    stderr.write(style.dim(oneLine(line, (stderr.columns || 80) - 1)))
+    shown = true
   }
   const status = (text: string) => {
-    // A status would break into a line of the answer that is still being written.
-    if (!stderr.isTTY || (lineOpen && stdout.isTTY)) return
-    clearStatus()
-    stderr.write(dim(oneLine(text, stderr.columns)))
-    statusShown = true
+    doing = text
+    draw()
   }
+  const ticking = stderr.isTTY && !options.json ? setInterval(draw, TICK_MS) : undefined
   const closeLine = () => {
     if (lineOpen) stdout.write('\n')
     lineOpen = false
   }
-  const note = (line: string) => {
+  const note = (line: string, paint = style.dim) => {
     clearStatus()
     if (stdout.isTTY) closeLine()
-    stderr.write(`${dim(printable(line))}\n`)
+    stderr.write(`${paint(printable(line))}\n`)
   }
 
   const printText = (event: StreamEvent) => {
     switch (event.type) {
       case 'text':
         clearStatus()
+        doing = ''
         stdout.write(stdout.isTTY ? printable(event.text) : event.text)
         if (event.text !== '') lineOpen = !event.text.endsWith('\n')
         answered = true
@@ -64,7 +76,7 @@ export function createPrinter(
         status('queued')
         break
       case 'started':
-        status(`running on ${event.worker}`)
+        status(`${event.worker} · waiting for the model`)
         break
       case 'thinking':
         status('thinking')
@@ -74,29 +86,46 @@ export function createPrinter(
         answered = false
         status(`using ${event.name}`)
         break
+      case 'tool_result':
+        status('waiting for the model')
+        break
       case 'retry':
         closeLine()
+        doing = ''
         note(
-          `attempt ${event.attempt} failed (${event.error.code}: ${event.error.message}); again in ${event.delayMs} ms`,
+          `attempt ${event.attempt} failed (${event.error.code}: ${event.error.message}); again in ${duration(event.delayMs)}`,
+          style.warn,
         )
+        status('waiting for the next attempt')
         break
       case 'parked':
-        note(`parked until ${new Date(event.resumesAt).toISOString()} (${event.error.code}: ${event.error.message})`)
+        note(
+          `parked until ${new Date(event.resumesAt).toISOString()} (${event.error.code}: ${event.error.message})`,
+          style.warn,
+        )
+        status('parked')
         break
       case 'failed':
-        note(`failed: ${event.error.code}: ${event.error.message}`)
+        note(`failed: ${event.error.code}: ${event.error.message}`, style.bad)
         break
       case 'cancelled':
-        note(`cancelled: ${event.reason}`)
+        note(`cancelled: ${event.reason}`, style.warn)
         break
       case 'gap':
-        note(`events ${event.from} to ${event.to} are no longer kept`)
+        note(`events ${event.from} to ${event.to} are no longer kept`, style.warn)
         break
-      case 'completed':
+      case 'completed': {
+        const { result } = event
         clearStatus()
-        if (!answered && event.result.text !== '') stdout.write(`${event.result.text}\n`)
+        if (!answered && result.text !== '') {
+          stdout.write(stdout.isTTY ? printable(result.text) : result.text)
+          lineOpen = !result.text.endsWith('\n')
+        }
+        closeLine()
+        if (stderr.isTTY)
+          note(`${duration(result.durationMs)} · ${tokens(result.usage)} · ${usd(result.costUsd)} · ${result.start}`)
         break
-      case 'tool_result':
+      }
       case 'log':
         break
     }
@@ -106,19 +135,10 @@ export function createPrinter(
     print: options.json ? (event) => void stdout.write(`${JSON.stringify(event)}\n`) : printText,
     note,
     end() {
+      clearInterval(ticking)
+      doing = ''
       clearStatus()
       if (!options.json) closeLine()
     },
   }
-}
-
-/** Without the control characters that could move the cursor or write to the clipboard; line breaks and tabs stay. */
-function printable(text: string): string {
-  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
-}
-
-function oneLine(text: string, columns: number): string {
-  return printable(text)
-    .replaceAll(/\s+/g, ' ')
-    .slice(0, Math.max(0, columns - 1))
 }

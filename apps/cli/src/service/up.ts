@@ -12,7 +12,7 @@ const STOP_GRACE_MS = 90_000
  * `up`: API and worker on this machine, on a private Redis unless `REDIS_URL` names one. Runs until a signal; ends
  * everything it started. Resolves to the exit code.
  */
-export async function up(terminal: Terminal): Promise<number> {
+export async function up({ json = false }: { json?: boolean }, terminal: Terminal): Promise<number> {
   let stopRequested = () => {}
   const stopped = new Promise<string>(
     (resolve) => (stopRequested = () => resolve('stopping; once more to stop at once')),
@@ -32,7 +32,8 @@ export async function up(terminal: Terminal): Promise<number> {
     services.push(owned.add(service, (started) => started.stop(STOP_GRACE_MS)))
   }
   const url = services[0]?.ready.url
-  say(terminal, `claude-fleet is up: ${url}   try: FLEET_URL=${url} claude-fleet run "hello"   stop: Ctrl-C`)
+  if (json) say(terminal, JSON.stringify({ type: 'up', url }))
+  else say(terminal, `claude-fleet is up: ${url}   try: FLEET_URL=${url} claude-fleet run "hello"   stop: Ctrl-C`)
   say(terminal, await Promise.race([stopped, ...services.map((service) => service.ended)]))
   return signals > 0 ? EXIT.ok : EXIT.unreachable
 }
