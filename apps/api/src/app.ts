@@ -1,4 +1,5 @@
-import { FleetError, type ApiKey, type JobPolicy } from '@claude-fleet/core'
+import type { ApiKey, JobPolicy } from '@claude-fleet/core'
+import { answerProblem, logRequests, nameRequest, notFound, requireHost, type SseOptions } from '@claude-fleet/http'
 import type { Admin, EventReader, Producer } from '@claude-fleet/queue'
 import express, { type Express, type RequestHandler } from 'express'
 import helmet from 'helmet'
@@ -7,14 +8,10 @@ import { authenticate } from './access/caller.js'
 import { createAuthenticator } from './access/keys.js'
 import { onlyLocal } from './access/local.js'
 import { createMetrics } from './metrics.js'
-import { answerProblem, notFound } from './problem/handler.js'
-import { nameRequest } from './request/id.js'
-import { logRequests } from './request/log.js'
 import { addEventRoutes } from './routes/events.js'
 import { addFleetRoutes } from './routes/fleet.js'
 import { addHealthRoutes } from './routes/health.js'
 import { addJobRoutes } from './routes/jobs.js'
-import type { SseOptions } from './stream/sse.js'
 
 export interface AppDeps {
   producer: Producer
@@ -59,10 +56,4 @@ const helmetHeaders = helmet({
 const secureHeaders: RequestHandler = (req, res, next) => {
   res.setHeader('cache-control', 'no-store')
   helmetHeaders(req, res, next)
-}
-
-/** Node would answer this one itself, without a problem document. */
-const requireHost: RequestHandler = (req, _res, next) => {
-  if (req.headers.host === undefined) throw new FleetError('INVALID_REQUEST', 'the Host header is missing')
-  next()
 }

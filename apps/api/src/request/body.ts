@@ -1,6 +1,6 @@
 import { FleetError, findJsonFault } from '@claude-fleet/core'
 import express, { type Request, type RequestHandler } from 'express'
-import { invalid } from '../problem/problem.js'
+import { invalid } from '@claude-fleet/http'
 
 /**
  * Middleware that reads a JSON body of at most `limitBytes`. Answers 415 for another content type or charset, 413 for

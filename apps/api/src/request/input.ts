@@ -11,7 +11,7 @@ import {
 } from '@claude-fleet/core'
 import type { Request } from 'express'
 import type { z } from 'zod'
-import { invalid } from '../problem/problem.js'
+import { invalid } from '@claude-fleet/http'
 
 /** The job of a `POST /v1/jobs`. Throws FleetError: `PAYLOAD_TOO_LARGE`, `INVALID_REQUEST` or `FORBIDDEN`, each naming the field. */
 export function jobInput(body: object, policy: JobPolicy): JobSpec {

@@ -4,9 +4,8 @@ import type { IRouter, Request, RequestHandler } from 'express'
 import { z } from 'zod'
 import { requireScope, tenantOf } from '../access/caller.js'
 import { parseInput } from '../request/input.js'
-import { sendEvents, type SseOptions } from '../stream/sse.js'
+import { logOf, resource, sendEvents, type SseOptions } from '@claude-fleet/http'
 import { found, jobId } from './jobs.js'
-import { resource } from './resource.js'
 
 export interface EventRoutesDeps {
   producer: Producer
@@ -53,7 +52,7 @@ function streamEvents({ producer, reader, closing }: EventRoutesDeps, options: S
     } catch (error) {
       if (!res.headersSent) throw error
       // The reader sees an end without a last event, and comes back.
-      req.log.warn({ err: error, jobId: id }, 'event stream broke off')
+      logOf(req).warn({ err: error, jobId: id }, 'event stream broke off')
       res.end()
     } finally {
       res.off('close', leave)

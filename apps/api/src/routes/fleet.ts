@@ -2,7 +2,7 @@ import { FleetError, WORKER_ID_PATTERN } from '@claude-fleet/core'
 import type { Admin } from '@claude-fleet/queue'
 import type { IRouter, RequestHandler } from 'express'
 import { requireScope, tenantOf } from '../access/caller.js'
-import { resource } from './resource.js'
+import { resource } from '@claude-fleet/http'
 
 /**
  * `/v1/workers` and `/v1/stats`. Workers belong to the fleet, not to a tenant, and name hosts and credentials: both

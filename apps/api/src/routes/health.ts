@@ -1,7 +1,7 @@
 import { FleetError } from '@claude-fleet/core'
 import type { IRouter } from 'express'
 import type { Metrics } from '../metrics.js'
-import { resource } from './resource.js'
+import { resource } from '@claude-fleet/http'
 
 export interface HealthDeps {
   /** Rejects when Redis does not answer. */

@@ -13,7 +13,7 @@ import { z } from 'zod'
 import { requireScope, tenantOf } from '../access/caller.js'
 import { jsonBody, readBody } from '../request/body.js'
 import { batchInput, idempotencyKey, jobInput, parseInput, refuseIdempotencyKey } from '../request/input.js'
-import { resource } from './resource.js'
+import { resource } from '@claude-fleet/http'
 
 export interface JobRoutesDeps {
   producer: Producer

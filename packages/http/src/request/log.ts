@@ -38,3 +38,8 @@ function levelOf(path: string, status: number): 'debug' | 'info' | 'warn' {
 function pathOf(req: IncomingMessage & { originalUrl?: string }): string {
   return (req.originalUrl ?? req.url ?? '').split('?', 1)[0] ?? ''
 }
+
+/** The log of one request: its lines carry the request's id. Only behind `logRequests`. */
+export function logOf(req: IncomingMessage): Logger {
+  return req.log
+}

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { problemSchema } from '@claude-fleet/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { keyEntry, startTestApi, type TestApi } from '../testing/api.js'
-import { startTestRedis } from '../testing/redis.js'
+import { keyEntry, startTestApi, type TestApi } from './testing/api.js'
+import { startTestRedis } from './testing/redis.js'
 
 let redis: Awaited<ReturnType<typeof startTestRedis>>
 let api: TestApi

@@ -1,0 +1,8 @@
+export { answerProblem, notFound } from './problem/handler.js'
+export { invalid, PROBLEM_TYPE } from './problem/problem.js'
+export { nameRequest } from './request/id.js'
+export { logOf, logRequests } from './request/log.js'
+export { requireHost } from './request/host.js'
+export { resource } from './resource.js'
+export { startHttpServer, type HttpServer, type HttpServerOptions } from './server.js'
+export { sendEvents, type SseOptions } from './stream/sse.js'
