@@ -34,6 +34,8 @@ export interface EnqueueOptions extends CallOptions {
 export interface EventsOptions extends CallOptions {
   /** Goes on after the event with this `seq`. Default 0: from the start. */
   after?: number | undefined
+  /** Called when the stream has broken off and is asked for again, once each time it was there before. */
+  onInterruption?: ((reason: unknown) => void) | undefined
 }
 
 /** One job of the fleet. Holds nothing but its id; every call asks the fleet. */
@@ -96,11 +98,18 @@ export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs
     using linked = linkSignals(options.signal, closing.signal)
     const { signal } = linked
     const patience = createPatience(reconnectMs, signal)
+    let told = false
+    const failed = async (reason: unknown) => {
+      if (!told) options.onInterruption?.(reason)
+      told = true
+      await patience.failed(reason)
+    }
     while (!signal.aborted) {
       try {
         for await (const event of transport.events(id, position, signal)) {
           if (signal.aborted) return
           patience.succeeded()
+          told = false
           if (event.seq <= position) continue
           position = event.seq
           yield event
@@ -108,10 +117,10 @@ export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs
         }
         // Ended without a last event: the server stops, or there is nothing after `position`.
         if (signal.aborted || (await hasEnded(id, position, signal))) return
-        await patience.failed(new FleetError('UNAVAILABLE', 'the stream of events broke off', { jobId: id }))
+        await failed(new FleetError('UNAVAILABLE', 'the stream of events broke off', { jobId: id }))
       } catch (error) {
         if (signal.aborted) return
-        await patience.failed(error)
+        await failed(error)
       }
     }
   }

@@ -51,7 +51,7 @@ export async function sendForJson<S extends z.ZodType>(
   try {
     const response = await send(endpoint, request, linked.signal)
     const text = await guarded(response.text(), linked.signal)
-    return { status: response.status, value: parse(schema, text) }
+    return { status: response.status, value: parse(schema, text, response.status) }
   } finally {
     clearTimeout(timer)
   }
@@ -69,14 +69,20 @@ export async function guarded<T>(work: Promise<T>, signal: AbortSignal): Promise
   }
 }
 
-function parse<S extends z.ZodType>(schema: S, text: string): z.output<S> {
+function parse<S extends z.ZodType>(schema: S, text: string, status: number): z.output<S> {
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch (cause) {
-    throw new FleetError('INTERNAL', 'the answer is not JSON; is this the address of a fleet?', { cause })
+    throw new FleetError('INTERNAL', 'the answer is not JSON; is this the address of a fleet?', {
+      details: { status },
+      cause,
+    })
   }
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
-  throw new FleetError('INTERNAL', 'the answer is not what this client expects', { cause: parsed.error })
+  throw new FleetError('INTERNAL', 'the answer is not what this client expects', {
+    details: { status },
+    cause: parsed.error,
+  })
 }

@@ -4,12 +4,21 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startApi, type ApiService } from '@claude-fleet/api'
 import type { ApiSettings } from '@claude-fleet/core'
-import { connectRedis, createConsumer } from '@claude-fleet/queue'
+import { connectRedis, createConsumer, registerWorker, type WorkerStatus } from '@claude-fleet/queue'
 import { startEmbeddedRedis } from '@claude-fleet/queue/embedded'
 import { pino } from 'pino'
 import { FleetClient, type ConnectOptions } from '../connect.js'
 import { act } from './attempt.js'
 
+const IDLE: WorkerStatus = {
+  claudeVersion: '2.1.330',
+  limit: 4,
+  running: 0,
+  spares: 0,
+  credentials: ['default'],
+  pausedReason: undefined,
+  pool: { created: 0, reused: 0, spare: 0, cold: 0, destroyed: 0 },
+}
 const QUIET = pino({ level: 'silent' })
 export const API_KEY = 'test-key'
 export const TENANT = 'acme'
@@ -70,6 +79,21 @@ export async function openTestFleet(redisUrl: string) {
         await redis.close()
       })
       await consumer.start()
+    },
+    /** Puts a worker on the list, one that runs nothing. Resolves when it is asked to drain. */
+    async register(workerId: string): Promise<{ draining: Promise<void> }> {
+      const redis = await connectRedis({ url: redisUrl, name: 'test-worker', mode: 'worker' })
+      let onDrain = () => {}
+      const draining = new Promise<void>((resolve) => (onDrain = resolve))
+      const registration = await registerWorker(
+        { redis, log: QUIET, status: () => IDLE, onDrain },
+        { prefix, workerId, host: 'host', pid: 7 },
+      )
+      closers.push(async () => {
+        await registration.close()
+        await redis.close()
+      })
+      return { draining }
     },
     /** Stops the API and starts another on the same port, after `meanwhile`. */
     async restartApi(meanwhile: () => Promise<void> = async () => undefined) {
