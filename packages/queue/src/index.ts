@@ -6,6 +6,7 @@ export { createEventReader } from './events/reader.js'
 export { createConsumer, type ConsumerDeps } from './consumer/consumer.js'
 export { registerWorker, type RegistrationDeps, type RegistrationOptions } from './workers/registration.js'
 export { createAdmin } from './admin/admin.js'
+export { createQueueView, type QueueView } from './admin/queue-view.js'
 export { createJanitor, type JanitorOptions } from './janitor/janitor.js'
 export { OPEN_GATE, type AdmissionDecision, type AdmissionGate } from './admission/gate.js'
 export type {
@@ -18,8 +19,14 @@ export type {
   EnqueueReply,
   EnqueueRequest,
   EventReader,
+  FleetHistory,
+  FoundJob,
+  HistoryMinute,
   Janitor,
+  LatencyQuantiles,
   Log,
+  OperatorJob,
+  OperatorPage,
   Producer,
   RedisConnection,
   WorkerRegistration,

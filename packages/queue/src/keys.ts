@@ -28,6 +28,8 @@ export interface Keys {
   tenants: string
   stats(tenant: string, minute: number): string
   totals(tenant: string): string
+  /** USD that a tenant has spent in one day (UTC, since the epoch). */
+  spent(tenant: string, day: number): string
   worker(id: string): string
   workers: string
   /** Names the instance of a worker that was asked to drain. */
@@ -55,6 +57,7 @@ export function createKeys(prefix: string): Keys {
     tenants: `${prefix}:tenants`,
     stats: (tenant, minute) => `${prefix}:stats:${tenant}:${minute}`,
     totals: (tenant) => `${prefix}:totals:${tenant}`,
+    spent: (tenant, day) => `${prefix}:spent:${tenant}:${day}`,
     worker: (id) => `${prefix}:worker:${id}`,
     workers: `${prefix}:workers`,
     drain: (id) => `${prefix}:drain:${id}`,

@@ -166,12 +166,63 @@ export interface WorkerRegistration {
   close(): Promise<void>
 }
 
+/** ms; upper bounds of histogram buckets. */
+export interface LatencyQuantiles {
+  p50: number
+  p90: number
+  p99: number
+}
+
+/** What ended in one minute. Latencies are undefined where nothing did. */
+export interface HistoryMinute {
+  /** Its start, ms since the epoch. */
+  at: number
+  completed: number
+  failed: number
+  cancelled: number
+  costUsd: number
+  queueMs: LatencyQuantiles | undefined
+  firstTextMs: LatencyQuantiles | undefined
+  totalMs: LatencyQuantiles | undefined
+}
+
+export interface FleetHistory {
+  /** The last hour, oldest first. */
+  minutes: HistoryMinute[]
+  /** Since midnight UTC by Redis's clock, USD. */
+  costTodayUsd: number
+}
+
+/** A job and whose it is, as operators see it. */
+export interface OperatorJob {
+  tenant: string
+  job: JobView
+}
+
+export interface OperatorPage {
+  items: OperatorJob[]
+  nextCursor?: string
+}
+
+export interface FoundJob extends OperatorJob {
+  /** Undefined when the record has none that can be read. */
+  spec?: JobSpec
+}
+
 /** Operators' reads. The hot path does not use them. */
 export interface Admin {
   workers(): Promise<WorkerView[]>
   /** Sums of one tenant, or of all when undefined. */
   stats(tenant: string | undefined): Promise<Stats>
   countsByState(tenant: string | undefined): Promise<Record<JobState, number>>
+  /** The last hour, minute by minute, of one tenant or of all. */
+  history(tenant: string | undefined): Promise<FleetHistory>
+  /** Names of all tenants that ever had a job. */
+  tenants(): Promise<string[]>
+  /** A job of whatever tenant. Undefined: no such job. */
+  findJob(jobId: string): Promise<FoundJob | undefined>
+  /** Jobs of one tenant or of all, newest first. */
+  jobs(tenant: string | undefined, query: JobListQuery): Promise<OperatorPage>
   /** Asks a worker to drain. False: no live worker has this id. */
   drainWorker(workerId: string): Promise<boolean>
   close(): Promise<void>

@@ -7,6 +7,8 @@ import { within } from '../redis/deadline.js'
 import { runScript } from '../redis/scripts.js'
 import type { Admin } from '../types.js'
 import { heartbeatSchema, type Heartbeat } from '../workers/heartbeat.js'
+import { readHistory } from './history.js'
+import { findJob, listOf } from './jobs.js'
 import { foldStats, type MinuteCounts } from './stats.js'
 
 const CALL_MS = 5_000
@@ -95,6 +97,10 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
     return { jobs, oldestWaitingMs: now - oldest, pool, ...foldStats(minutes, totals, elapsedShare) }
   }
 
+  async function history(tenant: string | undefined) {
+    return readHistory(client, keys, await tenantsOf(tenant), { now: await redisNow(), count: STATS_MINUTES })
+  }
+
   async function drainWorker(workerId: string): Promise<boolean> {
     const text = await client.get(keys.worker(workerId))
     const parsed = heartbeatSchema.safeParse(parseJson(text ?? undefined))
@@ -109,6 +115,10 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
     workers: () => call(workers()),
     stats: (tenant) => call(stats(tenant)),
     countsByState: (tenant) => call(counts(tenant)),
+    history: (tenant) => call(history(tenant)),
+    tenants: () => call(tenantsOf(undefined).then((names) => names.sort())),
+    findJob: (id) => call(findJob(client, keys, id)),
+    jobs: (tenant, query) => call(tenantsOf(tenant).then((names) => listOf(client, keys, names, query))),
     drainWorker: (workerId) => call(drainWorker(workerId)),
     close: async () => undefined,
   }

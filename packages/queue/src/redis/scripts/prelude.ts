@@ -4,6 +4,8 @@ import { LATENCY_BOUNDS_MS } from '../../admin/histogram.js'
 /** Log entries kept for one job, about. */
 export const LOG_ENTRIES = 10_000
 const STATS_KEPT_MS = 2 * 3_600_000
+/** Over a month, so that one can be compared with the last. */
+const SPENT_KEPT_MS = 40 * 86_400_000
 const TOOL_NAMES_MAX = 500
 
 const legal = JOB_STATES.map((from) => {
@@ -88,6 +90,13 @@ local function spend(tenant, cost, usage, tools)
   if tonumber(cost) > 0 then
     redis.call('HINCRBYFLOAT', JOB, 'costUsd', cost)
     redis.call('HINCRBYFLOAT', totals, 'costUsd', cost)
+    local now = now_ms()
+    local minute = P .. ':stats:' .. tenant .. ':' .. int(math.floor(now / 60000))
+    redis.call('HINCRBYFLOAT', minute, 'costUsd', cost)
+    redis.call('PEXPIRE', minute, '${STATS_KEPT_MS}')
+    local day = P .. ':spent:' .. tenant .. ':' .. int(math.floor(now / 86400000))
+    redis.call('INCRBYFLOAT', day, cost)
+    redis.call('PEXPIRE', day, '${SPENT_KEPT_MS}')
   end
   for name, times in pairs(tools) do
     local f = 'tool:' .. name
