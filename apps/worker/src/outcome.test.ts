@@ -58,6 +58,7 @@ function claim(fields: Partial<Claim>): Claim {
     queueMs: 0,
     spentUsd: 0,
     signal: new AbortController().signal,
+    lock: { state: 'sure', onChange: () => () => {} },
     write() {},
     drained: async () => {},
     ...fields,

@@ -1,6 +1,7 @@
 import { verdict, type Lease, type SessionPool, type TurnFacts } from '@claude-fleet/claude'
 import type { AttemptOutcome, Claim, Log } from '@claude-fleet/queue'
 import { eventOf } from './event-of.js'
+import { holdWhileDoubtful } from './hold.js'
 import { budgetSpent, completed, failed, failedBeforeTurn, stopped, type Attempt } from './outcome.js'
 import type { Redact } from './redactor.js'
 import type { SessionSpecSource } from './session-spec.js'
@@ -37,7 +38,8 @@ export function createRunAttempt(deps: RunAttemptDeps, options: { workerId: stri
 
       const spec = await deps.sessionSpec(claim)
       await using lease = await deps.pool.acquire(spec, { signal: claim.signal })
-      const facts = await publishTurn(lease, attempt, deps)
+      const endWatch = holdWhileDoubtful(claim, lease.session, deps.log)
+      const facts = await publishTurn(lease, attempt, deps).finally(endWatch)
       const judged = verdict(facts)
 
       if (judged.outcome === 'completed') {

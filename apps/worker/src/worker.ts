@@ -73,6 +73,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
       { redis, log, run, admission: createCredentialGate(settings) },
       { prefix, workerId, concurrency: limit, retentionMs },
     )
+    consumer.watch()
     let pausedReason: string | undefined
     let drained = () => {}
     const ended = new Promise<void>((resolve) => (drained = resolve))

@@ -36,6 +36,13 @@ export interface ClaudeSession {
    * with an `end` message. A consumer that stops iterating early aborts the turn too.
    */
   turn(prompt: string, options: TurnOptions): AsyncIterable<TurnMessage>
+  /**
+   * Halts the process and everything it started (SIGSTOP); the timers of its turn stand still. Resolves when none runs.
+   * A turn that is stopped meanwhile is not interrupted but ended: its processes do not go on.
+   */
+  suspend(): Promise<void>
+  /** Lets them go on. Does nothing when they were not suspended. */
+  resume(): void
   /** Ends the process and everything it started. Resolves when none of them lives. Safe to call twice. */
   close(): Promise<void>
   /** Resolves when the process has ended, however it did. */

@@ -34,6 +34,10 @@ export interface Keys {
   workers: string
   /** Names the instance of a worker that was asked to drain. */
   drain(id: string): string
+  /** Hash: when the fleet was last served, who may rescue jobs, until when nobody may. */
+  reaper: string
+  /** Hash: what happened how often since the beginning, such as `rescued`. */
+  counters: string
   /** BullMQ's hash of a job. */
   bullJob(id: string): string
   bull(name: string): string
@@ -61,6 +65,8 @@ export function createKeys(prefix: string): Keys {
     worker: (id) => `${prefix}:worker:${id}`,
     workers: `${prefix}:workers`,
     drain: (id) => `${prefix}:drain:${id}`,
+    reaper: `${prefix}:reaper`,
+    counters: `${prefix}:counters`,
     bullJob: (id) => `${prefix}:${QUEUE_NAME}:${id}`,
     bull: (name) => `${prefix}:${QUEUE_NAME}:${name}`,
   }

@@ -89,6 +89,20 @@ export type AttemptStop =
   /** The worker shuts down and its deadline has passed. */
   | { kind: 'drain' }
 
+/** `doubtful`: Redis has not confirmed the lock for so long that another worker may soon run the job. */
+export type LockState = 'sure' | 'doubtful'
+
+/** How sure an attempt can be that it alone runs its job. */
+export interface ClaimLock {
+  readonly state: LockState
+  /**
+   * Calls at every change. While it is doubtful the attempt must be suspended: it may make no progress, and need not
+   * end. Either it becomes sure again, or `signal` aborts with `fenced`; then it must end without going on.
+   * Returns what ends the calls.
+   */
+  onChange(listener: (state: LockState) => void): () => void
+}
+
 /** One attempt at one job, as the worker holds it. */
 export interface Claim {
   readonly jobId: string
@@ -104,6 +118,7 @@ export interface Claim {
   /** Spent by earlier attempts, USD. */
   readonly spentUsd: number
   readonly signal: AbortSignal
+  readonly lock: ClaimLock
   /**
    * Appends an event to the job's stream; text deltas are coalesced. Returns at once. When the writer holds more than
    * its bound, `drained()` is how to wait.
@@ -136,6 +151,8 @@ export interface ConsumerOptions {
 
 /** Claims jobs and settles what came of them. */
 export interface Consumer {
+  /** Looks after jobs whose worker was lost, from before the first claim. `start` does it too. */
+  watch(): void
   /** Resolves when the first claim may come. Rejects with FleetError when Redis cannot be reached or is not fit. */
   start(): Promise<void>
   /** Claims nothing more. Attempts in progress go on. */

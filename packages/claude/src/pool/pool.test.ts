@@ -42,6 +42,8 @@ function fakeSessions(options: { steps?: () => number; fails?: () => boolean } =
         turn: () => {
           throw new Error('not in this test')
         },
+        suspend: async () => {},
+        resume: () => {},
         close: async () => {
           await wait()
           living.delete(pid)

@@ -2,7 +2,8 @@ import { execa } from 'execa'
 import { createLineDecoder } from '../protocol/decoder.js'
 import type { ExitFacts } from '../types.js'
 import { createProcessTable, type ProcessTable } from './process-table.js'
-import { endTree, type TreeTimes } from './tree.js'
+import { createSuspension, type Suspension } from './suspension.js'
+import { endTree, membersOf, type TreeTimes } from './tree.js'
 
 /** How a process is started; nothing of this process's own environment is passed on. */
 export interface Launch {
@@ -33,6 +34,8 @@ export interface LineProcess {
   /** Stops and resumes the reading of stdout: the process waits at a full pipe. */
   pause(): void
   resume(): void
+  /** Halts the whole tree, and lets it go on. */
+  readonly suspension: Suspension
   /** Ends the whole tree. Resolves when nothing of it lives. Safe to call twice. */
   end(): Promise<void>
 }
@@ -119,6 +122,10 @@ export async function startProcess(
   })
   const living = (): boolean => child.exitCode === null && child.signalCode === null
 
+  const suspension = createSuspension(async () =>
+    living() ? [pid, ...(await membersOf({ pid, living, mark: launch.mark }, table))] : [],
+  )
+
   return {
     pid,
     exited,
@@ -133,8 +140,11 @@ export async function startProcess(
     },
     pause: () => void child.stdout.pause(),
     resume: () => void child.stdout.resume(),
+    suspension,
     end() {
-      ending ??= endTree({ pid, living, exited, mark: launch.mark }, table, options.times)
+      // What is halted must not go on, so SIGTERM would wait for nothing.
+      const termMs = suspension.halted ? 0 : options.times.termMs
+      ending ??= endTree({ pid, living, exited, mark: launch.mark }, table, { ...options.times, termMs })
       return ending
     },
   }

@@ -48,8 +48,17 @@ export async function endTree(root: TreeRoot, table: ProcessTable, times: TreeTi
   }
 }
 
+/** Pids of what now belongs to the tree, the root aside. */
+export async function membersOf(root: Omit<TreeRoot, 'exited'>, table: ProcessTable): Promise<number[]> {
+  return (await addTree(root, table, new Map())).map((entry) => entry.pid)
+}
+
 /** Adds what now belongs to the tree and returns the members that live, the root aside. */
-async function addTree(root: TreeRoot, table: ProcessTable, known: Map<number, ProcessEntry>): Promise<ProcessEntry[]> {
+async function addTree(
+  root: Omit<TreeRoot, 'exited'>,
+  table: ProcessTable,
+  known: Map<number, ProcessEntry>,
+): Promise<ProcessEntry[]> {
   const [all, marked] = await Promise.all([table.list(), table.withEnvironment(root.mark)])
   for (const entry of marked) known.set(entry.pid, entry)
   const byPid = new Map(all.map((entry) => [entry.pid, entry]))

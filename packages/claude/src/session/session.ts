@@ -118,6 +118,15 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
     version,
     exited: child.exited,
     close,
+    suspend() {
+      turn?.hold(true)
+      return child.suspension.suspend()
+    },
+    resume() {
+      if (!child.suspension.halted) return
+      child.suspension.resume()
+      turn?.hold(false)
+    },
     turn(prompt, options) {
       if (turn !== undefined) throw new FleetError('INTERNAL', 'this session already runs a turn')
       const settings: TurnSettings = {

@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import type { LineProcess } from '../process/process.js'
+import { createSuspension } from '../process/suspension.js'
 import { parseMessage } from '../protocol/message.js'
 import type { ExitFacts, TurnFacts, TurnMessage, TurnOptions } from '../types.js'
 import { createControl } from './control.js'
@@ -17,6 +18,7 @@ function startTurn(options: Partial<TurnOptions> = {}, times = { startupMs: 5_00
   const state = { paused: false, ended: 0 }
   let exit: ((facts: ExitFacts) => void) | undefined
   const exited = new Promise<ExitFacts>((resolve) => (exit = resolve))
+  const suspension = createSuspension(async () => [])
   const process: LineProcess = {
     pid: 1,
     exited,
@@ -25,6 +27,7 @@ function startTurn(options: Partial<TurnOptions> = {}, times = { startupMs: 5_00
     send: (value) => void sent.push(value as Sent),
     pause: () => void (state.paused = true),
     resume: () => void (state.paused = false),
+    suspension,
     end: async () => {
       state.ended += 1
       exit?.({ code: 143, signal: null, stderrTail: '' })

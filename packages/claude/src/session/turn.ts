@@ -24,6 +24,8 @@ export interface RunningTurn {
   line(line: string, message: ClaudeMessage | undefined): void
   stderrLine(line: string): void
   stop(reason: TurnStop): void
+  /** The process is halted: the timers stand still, and a stop ends it at once. */
+  hold(halted: boolean): void
   next(): Promise<TurnMessage>
   /** Resolves after the `end` message was queued. */
   readonly ended: Promise<void>
@@ -77,6 +79,8 @@ export function runTurn(
     reader.stopping()
     clearTimeout(timers.idle)
     process.resume()
+    // Only a process that goes on could do what `interrupt` asks.
+    if (process.suspension.halted) return endProcess()
     void control.request({ subtype: 'interrupt' })
     timers.interrupt = setTimeout(endProcess, settings.interruptMs)
   }
@@ -101,7 +105,7 @@ export function runTurn(
   /** Silence counts while the model is waited for: not while a tool runs, and not while our own consumer is slow. */
   const restartIdle = (): void => {
     clearTimeout(timers.idle)
-    if (done || stop !== undefined || pressed || reader.toolRunning) return
+    if (done || stop !== undefined || pressed || process.suspension.halted || reader.toolRunning) return
     const [reason, ms] = heard ? (['idle', options.idleTimeoutMs] as const) : (['startup', settings.startupMs] as const)
     timers.idle = setTimeout(() => stopTurn(reason), ms)
   }
@@ -129,7 +133,13 @@ export function runTurn(
 
   const onAbort = (): void => stopTurn('aborted')
 
-  timers.timeout = setTimeout(() => stopTurn('timeout'), options.timeoutMs)
+  let leftMs = options.timeoutMs
+  let runsSince = performance.now()
+  const restartTimeout = (): void => {
+    runsSince = performance.now()
+    timers.timeout = setTimeout(() => stopTurn('timeout'), leftMs)
+  }
+  restartTimeout()
   options.signal.addEventListener('abort', onAbort)
   void process.exited.then(finish)
   restartIdle()
@@ -163,6 +173,17 @@ export function runTurn(
       if (!done) queue.push(reader.log('stderr', line))
     },
     stop: stopTurn,
+    hold(halted) {
+      if (done || stop !== undefined) return
+      if (halted) {
+        clearTimeout(timers.timeout)
+        clearTimeout(timers.idle)
+        leftMs = Math.max(0, leftMs - (performance.now() - runsSince))
+      } else {
+        restartTimeout()
+        restartIdle()
+      }
+    },
     next: () => queue.next(),
     ended,
     get hasEnded() {

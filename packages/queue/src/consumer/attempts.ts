@@ -85,7 +85,7 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     if (progress !== undefined) {
       log.warn({ jobId: id }, 'a job came again to the worker that runs it; the running attempt keeps it')
       progress.token = token
-      deps.locks().swap(id, token)
+      deps.locks().swap(id, token, ageOf(job))
     } else if (refusing) {
       return await apply(job, token, { type: 'wait' })
     } else {
@@ -99,12 +99,19 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
   function begin(job: Job, token: string): Progress {
     const id = job.id ?? ''
     const held = createHeld(id, newFence())
-    const takenAt = job.processedOn ?? Date.now()
-    deps.locks().hold(id, token, Math.max(0, Date.now() - takenAt), () => {
-      log.warn({ jobId: id }, 'the lock of a job was lost; its attempt stops')
-      held.lose()
+    const progress: Progress = { held, token, done: Promise.resolve({ type: 'leave' }) }
+    deps.locks().hold({ id, token, fence: held.fence }, ageOf(job), {
+      doubt() {
+        log.warn({ jobId: id }, 'Redis does not confirm the lock of a job; its attempt is suspended')
+        held.doubt(true)
+      },
+      sure() {
+        log.warn({ jobId: id }, 'the lock of a job is confirmed again; its attempt goes on')
+        held.doubt(false)
+      },
+      lost: held.lose,
     })
-    const done = attempt(job, held)
+    const done = attempt(job, held, () => progress.token)
       .catch((err: unknown): Disposition => {
         log.error({ err, jobId: id }, 'an attempt broke off; its lock lapses and the job starts again')
         return { type: 'leave' }
@@ -113,12 +120,13 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
         deps.locks().release(id)
         active.delete(id)
       })
-    const progress = { held, token, done }
+    progress.done = done
     active.set(id, progress)
     return progress
   }
 
-  async function attempt(job: Job, held: Held): Promise<Disposition> {
+  /** `token`: the lock's, which another delivery of the job changes. */
+  async function attempt(job: Job, held: Held, token: () => string): Promise<Disposition> {
     const data: unknown = job.data
     if (isNewer(data)) {
       log.warn({ jobId: held.id }, 'a job was written by a newer fleet; it waits for a newer worker')
@@ -130,7 +138,16 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     const decision = await admission.admit({ tenant, spec })
     // A job that has ended or is to end needs no admission: it goes on, to be told so.
     if (decision.type === 'hold' && !(await isEnding(held.id))) return { type: 'delay', ms: decision.ms }
-    const args = [keys.prefix, held.id, held.fence, options.workerId, spec.attempts, options.retentionMs, tenant]
+    const args = [
+      keys.prefix,
+      held.id,
+      held.fence,
+      options.workerId,
+      spec.attempts,
+      options.retentionMs,
+      tenant,
+      token(),
+    ]
     const answer = await unlessLost(held, runScript(client, 'fleetBegin', keys.job(held.id), args))
     const [word, ...rest] = answer ?? ['lost']
     switch (word) {
@@ -204,6 +221,11 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     },
     idle: () => (handling === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
   }
+}
+
+/** How long ago this worker was given the job, ms. The clock is the worker's own both times. */
+function ageOf(job: Job): number {
+  return Math.max(0, Date.now() - (job.processedOn ?? Date.now()))
 }
 
 function disposeSealed(seal: string | undefined): Disposition {

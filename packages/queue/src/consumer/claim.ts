@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import { createWriter, type EventWriter } from '../events/writer.js'
 import type { Keys } from '../keys.js'
 import { runScript } from '../redis/scripts.js'
-import type { AttemptStop, Claim, Log } from '../types.js'
+import type { AttemptStop, Claim, ClaimLock, LockState, Log } from '../types.js'
 
 /** One attempt of this process at one job, from the moment BullMQ handed it over. */
 export interface Held {
@@ -12,6 +12,9 @@ export interface Held {
   /** Aborted when the lock can no longer be counted on: from then on nothing is written. */
   readonly lost: AbortSignal
   lose(): void
+  /** Whether the lock is sure; changed by the locks alone. */
+  readonly lock: ClaimLock
+  doubt(doubtful: boolean): void
   /** Asks the attempt to stop. The first reason holds. */
   stop(reason: AttemptStop): void
   readonly stopped: AbortSignal
@@ -21,14 +24,38 @@ export interface Held {
 export function createHeld(id: string, fence: string): Held {
   const lost = new AbortController()
   const stopped = new AbortController()
-  const stop = (reason: AttemptStop) => stopped.abort(reason)
+  const stop = (reason: AttemptStop) => {
+    stopped.abort(reason)
+    letGo()
+  }
+  const lose = () => {
+    lost.abort()
+    stopped.abort({ kind: 'fenced' } satisfies AttemptStop)
+  }
+  /** A worker that shuts down does not wait for a Redis that is away: the job is then taken over by its lock. */
+  const letGo = () => {
+    if (state === 'doubtful' && (stopped.signal.reason as AttemptStop | undefined)?.kind === 'drain') lose()
+  }
+  const listeners = new Set<(state: LockState) => void>()
+  let state: LockState = 'sure'
   return {
     id,
     fence,
     lost: lost.signal,
-    lose() {
-      lost.abort()
-      stop({ kind: 'fenced' })
+    lose,
+    lock: {
+      get state() {
+        return state
+      },
+      onChange(listener) {
+        listeners.add(listener)
+        return () => void listeners.delete(listener)
+      },
+    },
+    doubt(doubtful) {
+      state = doubtful ? 'doubtful' : 'sure'
+      for (const listener of listeners) listener(state)
+      letGo()
     },
     stop,
     stopped: stopped.signal,
@@ -93,6 +120,7 @@ export function openClaim(
     queueMs: job.queueMs,
     spentUsd: job.spentUsd,
     signal: held.stopped,
+    lock: held.lock,
     write: writer.write,
     async drained() {
       if (held.stopped.aborted) return

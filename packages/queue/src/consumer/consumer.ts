@@ -1,15 +1,19 @@
 import { FleetError } from '@claude-fleet/core'
 import { Worker } from 'bullmq'
+import { z } from 'zod'
 import type { AdmissionGate } from '../admission/gate.js'
 import type { QueueDeps } from '../jobs/producer.js'
 import { createKeys, QUEUE_NAME } from '../keys.js'
 import { checkRedis } from '../redis/check.js'
 import { clientOf, subscriptionsOf } from '../redis/connect.js'
 import { within } from '../redis/deadline.js'
+import { createReach } from '../redis/reach.js'
+import { runScript } from '../redis/scripts.js'
 import type { AttemptOutcome, Claim, Consumer, ConsumerOptions } from '../types.js'
 import { createAttempts } from './attempts.js'
 import { parseControl } from './control.js'
-import { createLocks, type Locks } from './locks.js'
+import { createLocks, type LockHold, type Locks, type Renewal } from './locks.js'
+import { createReaper } from './reaper.js'
 import { quarantineBroken } from './quarantine.js'
 import { LOCK_TIMING, type LockTiming } from './timing.js'
 
@@ -21,6 +25,8 @@ const CANCEL_CHECK_MS = 2_000
 const LOOK_MS = 100
 /** BullMQ fails a job past this without calling us; the fleet counts lost workers itself. */
 const NEVER = 1_000_000_000
+
+const renewalSchema = z.enum(['kept', 'reclaimed', 'lost'])
 
 export interface ConsumerDeps extends QueueDeps {
   /** Runs one attempt. Must settle soon after `claim.signal` aborts; what it throws counts as `INTERNAL`. */
@@ -52,6 +58,8 @@ export function createConsumer(
   let deadlineAt = Infinity
   let lookTimer: NodeJS.Timeout | undefined
 
+  const reach = createReach(client)
+  const reaper = createReaper({ client, keys, log }, timing)
   const attempts = createAttempts({ ...deps, client, keys, locks: heldLocks }, options)
 
   function heldLocks(): Locks {
@@ -59,10 +67,22 @@ export function createConsumer(
     return locks
   }
 
+  const renewNow = () => locks?.renew()
+
+  async function renewLocks(holds: readonly LockHold[], lockMs: number): Promise<Renewal[]> {
+    const replies = await Promise.all(
+      holds.map(({ id, token, fence }) =>
+        runScript(client, 'fleetRenew', keys.job(id), [keys.prefix, id, token, lockMs, fence]),
+      ),
+    )
+    return replies.map(([word]) => renewalSchema.parse(word))
+  }
+
   async function start(): Promise<void> {
     if (state !== 'new') throw new FleetError('INTERNAL', `a consumer starts once; it is ${state}`)
     state = 'starting'
     await checkRedis(redis)
+    reaper.start()
     const made = new Worker(QUEUE_NAME, (job, token) => attempts.handle(job, token ?? ''), {
       connection: client,
       prefix: options.prefix,
@@ -71,12 +91,14 @@ export function createConsumer(
       autorun: false,
       lockDuration: timing.lockMs,
       skipLockRenewal: true,
-      stalledInterval: timing.stalledMs,
+      // BullMQ's check does not rest after a gap in Redis's service, and would double every job that runs.
+      skipStalledCheck: true,
       maxStalledCount: NEVER,
     })
     worker = made
     made.on('error', onWorkerError)
-    locks = createLocks({ extend: (ids, tokens, ms) => made.extendJobLocks(ids, tokens, ms), log }, timing)
+    locks = createLocks({ renew: renewLocks, reachable: reach.reachable, log }, timing)
+    client.on('ready', renewNow)
     try {
       unlisten = await within(
         START_MS,
@@ -153,8 +175,11 @@ export function createConsumer(
     clearInterval(cancelTimer)
     clearTimeout(lookTimer)
     unlisten?.()
+    await reaper.stop()
     await closeWorker()
+    client.off('ready', renewNow)
     locks?.close()
+    reach.close()
     state = 'stopped'
   }
 
@@ -170,5 +195,5 @@ export function createConsumer(
     }
   }
 
-  return { start, pause, running: attempts.running, stop }
+  return { watch: reaper.start, start, pause, running: attempts.running, stop }
 }

@@ -46,33 +46,11 @@ test('a job of a worker that was killed starts again elsewhere, and the stream t
     { timing: SHORT_LOCKS },
   )
   const view = await fleet.ended(job.id)
-  expect(performance.now() - killedAt).toBeLessThan(SHORT_LOCKS.lockMs + 2 * SHORT_LOCKS.stalledMs + 3_000)
+  expect(performance.now() - killedAt).toBeLessThan(SHORT_LOCKS.lockMs + 2 * SHORT_LOCKS.reapMs + 3_000)
   expect(view).toMatchObject({ state: 'completed', attempt: 2 })
   const events = await fleet.events(job.id)
   expect(typesOf(events)).toEqual(['queued', 'started', 'text', 'retry', 'started', 'completed'])
   expect(events[3]).toMatchObject({ attempt: 1, nextAttempt: 2, error: { code: 'WORKER_LOST', attempt: 1 } })
-})
-
-test('a worker that cannot renew its lock stops its attempt before another may begin', async () => {
-  const job = await fleet.enqueue()
-  const stops: unknown[] = []
-  let startedAt = 0
-  await fleet.consume(
-    async (claim) => {
-      if (claim.attempt > 1) return completed(claim)
-      startedAt = performance.now()
-      process.kill(server.pid, 'SIGSTOP')
-      await stopped(claim)
-      stops.push(claim.signal.reason, performance.now() - startedAt)
-      process.kill(server.pid, 'SIGCONT')
-      return completed(claim, 'late')
-    },
-    { timing: SHORT_LOCKS },
-  )
-  const view = await fleet.ended(job.id)
-  expect(stops[0]).toEqual({ kind: 'fenced' })
-  expect(stops[1]).toBeLessThan(SHORT_LOCKS.lockMs)
-  expect(view).toMatchObject({ state: 'completed', attempt: 2, result: { text: 'hello' } })
 })
 
 test('a job handed again to the worker that runs it is not started twice', async () => {

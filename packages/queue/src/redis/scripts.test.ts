@@ -20,8 +20,10 @@ function run(name: ScriptName, id: string, ...args: (string | number)[]) {
   return runScript(fleet.client, name, fleet.keys.job(id), [fleet.prefix, id, ...args])
 }
 
-const begin = (id: string, fence: string, attempts = 3) =>
-  run('fleetBegin', id, fence, 'w', attempts, RETENTION, TENANT)
+async function begin(id: string, fence: string, attempts = 3) {
+  await fleet.client.set(`${fleet.keys.bullJob(id)}:lock`, 'token')
+  return run('fleetBegin', id, fence, 'w', attempts, RETENTION, TENANT, 'token')
+}
 
 function batch(id: string, attempt: number, first: number, last: number): string {
   const events = Array.from({ length: last - first + 1 }, (_, at) => {

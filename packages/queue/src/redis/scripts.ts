@@ -8,6 +8,8 @@ import { BEGIN } from './scripts/begin.js'
 import { CANCEL } from './scripts/cancel.js'
 import { ENQUEUE } from './scripts/enqueue.js'
 import { PRELUDE } from './scripts/prelude.js'
+import { REAP } from './scripts/reap.js'
+import { RENEW } from './scripts/renew.js'
 import { RIPEN } from './scripts/ripen.js'
 import { SETTLE } from './scripts/settle.js'
 
@@ -20,6 +22,8 @@ const SCRIPTS = {
   fleetAbandon: ABANDON,
   fleetRipen: RIPEN,
   fleetBeat: BEAT,
+  fleetRenew: RENEW,
+  fleetReap: REAP,
 } as const
 export type ScriptName = keyof typeof SCRIPTS
 

@@ -19,7 +19,15 @@ import type { AttemptOutcome, Claim, Consumer, Log } from '../types.js'
 
 export const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} }
 /** Short enough for a test, long enough that a busy machine does not lose a lock by accident. */
-export const SHORT_LOCKS: LockTiming = { lockMs: 1_500, renewMs: 300, giveUpMs: 1_000, stalledMs: 400 }
+export const SHORT_LOCKS: LockTiming = {
+  lockMs: 1_500,
+  renewMs: 300,
+  doubtMs: 1_000,
+  cutOffMs: 1_300,
+  holdMs: 60_000,
+  reapMs: 100,
+  gapMs: 600,
+}
 export const TENANT = 'acme'
 export const RETENTION_MS = 60_000
 

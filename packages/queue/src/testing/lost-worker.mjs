@@ -6,7 +6,15 @@ import { connectRedis } from '../../dist/redis/connect.js'
 const [url, prefix] = process.argv.slice(2)
 const log = { debug() {}, info() {}, warn() {}, error: console.error }
 const redis = await connectRedis({ url, name: 'lost', mode: 'worker', log })
-const timing = { lockMs: 1_500, renewMs: 300, giveUpMs: 1_000, stalledMs: 400 }
+const timing = {
+  lockMs: 1_500,
+  renewMs: 300,
+  doubtMs: 1_000,
+  cutOffMs: 1_300,
+  holdMs: 60_000,
+  reapMs: 100,
+  gapMs: 600,
+}
 const run = async (claim) => {
   claim.write({ type: 'started', worker: 'lost', sessionId: 'session', start: 'cold' })
   claim.write({ type: 'text', text: 'so far' })

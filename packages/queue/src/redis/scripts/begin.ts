@@ -5,8 +5,9 @@ const EARLY_MS = 250
  * Begins an attempt: gives it its number and makes its fence the only one that may write. Repeated with the same fence
  * it answers the same.
  *
- * ARGV[3] fence, [4] worker id, [5] attempts the job may have, [6] retention ms, [7] tenant.
+ * ARGV[3] fence, [4] worker id, [5] attempts the job may have, [6] retention ms, [7] tenant, [8] lock token.
  * Answers one of
+ * - `unlocked`: BullMQ has given the job to another since;
  * - `missing`: no such record for this tenant;
  * - `sealed` + end event: it had ended, or ends now because it was cancelled or lost its last worker;
  * - `early` + ms: it is not due yet;
@@ -22,6 +23,8 @@ local function run()
   return { 'run', int(attempt), int(failures), int(seq), r[10], field('queueMs'), field('costUsd') or '0' }
 end
 if r[3] == ARGV[3] and state == 'active' then return run() end
+-- A worker that slept between claim and begin must not end the attempt that took its place.
+if redis.call('GET', BULL .. ID .. ':lock') ~= ARGV[8] then return { 'unlocked' } end
 local now, retention = now_ms(), ARGV[6]
 if r[5] then
   local json = event('cancelled', attempt, seq + 1, now, { reason = r[5] })

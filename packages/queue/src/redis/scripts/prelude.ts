@@ -20,6 +20,7 @@ const legal = JOB_STATES.map((from) => {
 export const PRELUDE = `
 local P, ID = ARGV[1], ARGV[2]
 local JOB, LOG = P .. ':job:' .. ID, P .. ':log:' .. ID
+local BULL = P .. ':prompts:'
 local LEGAL = {${legal}}
 
 local function int(n) return string.format('%.0f', n) end
@@ -29,6 +30,9 @@ local function now_ms()
   local t = redis.call('TIME')
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
+
+-- What happened, for operators.
+local function count(what) redis.call('HINCRBY', P .. ':counters', what, 1) end
 
 -- The only writer of a job's state.
 local function move(tenant, from, to)
