@@ -26,7 +26,6 @@ export const REDIS_CASES: FaultCase[] = [
   {
     name: 'Redis frozen for three lock times',
     injection: 'SIGSTOP of Redis, SIGCONT after 60 s',
-    notYet: 'each worker gives its attempts up after 12 s',
     extraStarts: 0,
     run: (rig, random) => frozen(rig, 60_000, random(2_000)),
   },

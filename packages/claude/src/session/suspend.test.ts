@@ -16,33 +16,36 @@ async function treeOf(pid: number): Promise<number[]> {
   return [pid, ...below.flat()]
 }
 
-test.runIf(linux)('a suspended turn makes no progress, its timers stand still, and it goes on where it was', async () => {
-  const words = Array.from({ length: 20 }, (_, at) => [{ text: `${at} ` }, { wait: 50 }])
-  const { start, model } = await startBench(() => words.flat())
-  const session = await start()
-  const seen: TurnMessage[] = []
-  let during = 0
-  let held: Promise<void> | undefined
-  const { facts } = await runTurn(session, 'count', { idleTimeoutMs: 1_000, timeoutMs: 4_000 }, (message) => {
-    seen.push(message)
-    if (message.type !== 'text') return
-    held ??= (async () => {
-      await session.suspend()
-      await pause(100)
-      const before = seen.length
-      await pause(1_500)
-      during = seen.length - before
-      expect(await stateOf(session.pid)).toBe('T')
-      await pause(3_000)
-      session.resume()
-    })()
-  })
-  await held
-  expect(during).toBe(0)
-  expect(facts.stop).toBeUndefined()
-  expect(facts.text).toBe(words.map(([word]) => word?.text).join(''))
-  expect(model.requests).toHaveLength(1)
-})
+test.runIf(linux)(
+  'a suspended turn makes no progress, its timers stand still, and it goes on where it was',
+  async () => {
+    const words = Array.from({ length: 20 }, (_, at) => [{ text: `${at} ` }, { wait: 50 }])
+    const { start, model } = await startBench(() => words.flat())
+    const session = await start()
+    const seen: TurnMessage[] = []
+    let during = 0
+    let held: Promise<void> | undefined
+    const { facts } = await runTurn(session, 'count', { idleTimeoutMs: 1_000, timeoutMs: 4_000 }, (message) => {
+      seen.push(message)
+      if (message.type !== 'text') return
+      held ??= (async () => {
+        await session.suspend()
+        await pause(100)
+        const before = seen.length
+        await pause(1_500)
+        during = seen.length - before
+        expect(await stateOf(session.pid)).toBe('T')
+        await pause(3_000)
+        session.resume()
+      })()
+    })
+    await held
+    expect(during).toBe(0)
+    expect(facts.stop).toBeUndefined()
+    expect(facts.text).toBe(words.map(([word]) => word?.text).join(''))
+    expect(model.requests).toHaveLength(1)
+  },
+)
 
 test.runIf(linux)('tools are suspended too, and a stop then ends all of it at once without going on', async () => {
   const { start } = await startBench(() => [{ tool: 'Bash', input: { command: 'sleep 60; touch went-on' } }])

@@ -105,7 +105,7 @@ export function createLocks(deps: LocksDeps, timing: LockTiming): Locks {
 
   function check(): void {
     const now = performance.now()
-    for (const lock of [...held.values()]) {
+    for (const lock of held.values()) {
       const age = now - lock.confirmedAt
       if (age > timing.doubtMs && lock.state === 'sure') doubt(lock)
       if (lock.state === 'sure') continue

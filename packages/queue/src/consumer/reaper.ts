@@ -25,14 +25,17 @@ export function createReaper(
   const leaseMs = 3 * timing.reapMs
   let timer: NodeJS.Timeout | undefined
   let ticking: Promise<void> = Promise.resolve()
-  let stopped = false
+  const stopping = new AbortController()
 
   async function tick(): Promise<void> {
-    for (let from: string | undefined = '0'; from !== undefined && !stopped;) {
+    for (let from: string | undefined = '0'; from !== undefined && !stopping.signal.aborted;) {
       const args = [keys.prefix, '', instance, timing.lockMs, timing.gapMs, leaseMs, BATCH, from]
       const [word, detail = '', ...ids] = await runScript(client, 'fleetReap', keys.reaper, args)
       if (word === 'rest' && ids[0] === 'new') {
-        log.info({ restMs: Number(detail) }, 'there was a gap in the service of Redis; nothing is taken over for a while')
+        log.info(
+          { restMs: Number(detail) },
+          'there was a gap in the service of Redis; nothing is taken over for a while',
+        )
       }
       const rescued = word === 'reaped' ? ids : []
       for (const jobId of rescued) log.warn({ jobId }, 'a job whose lock had lapsed went back to the queue')
@@ -41,7 +44,7 @@ export function createReaper(
   }
 
   function schedule(): void {
-    if (stopped) return
+    if (stopping.signal.aborted) return
     timer = setTimeout(run, timing.reapMs)
   }
 
@@ -54,10 +57,10 @@ export function createReaper(
 
   return {
     start() {
-      if (timer === undefined && !stopped) run()
+      if (timer === undefined && !stopping.signal.aborted) run()
     },
     async stop() {
-      stopped = true
+      stopping.abort()
       clearTimeout(timer)
       await within(STOP_MS, ticking, 'the reaper did not stop').catch(() => undefined)
       clearTimeout(timer)
