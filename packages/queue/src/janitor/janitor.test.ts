@@ -28,7 +28,7 @@ test('after retention nothing is left of ended jobs but the stated fixed keys', 
   const left = (await client.keys(`${prefix}:*`)).map((key) => key.slice(prefix.length + 1)).sort()
   const minute = /^stats:acme:\d+$/
   expect(left.filter((key) => !minute.test(key) && !key.startsWith('idem:'))).toEqual(
-    ['prompts:events', 'prompts:id', 'prompts:meta', 'prompts:stalled-check', 'tenants', 'totals:acme'].filter((key) =>
+    ['counters', 'prompts:events', 'prompts:id', 'prompts:meta', 'reaper', 'tenants', 'totals:acme'].filter((key) =>
       left.includes(key),
     ),
   )
