@@ -26,7 +26,7 @@ test('after retention nothing is left of ended jobs but the stated fixed keys', 
   await consumer.stop(0)
   await expect.poll(async () => (await fleet.janitor.sweep()).removed, { interval: 300, timeout: 5_000 }).toBe(3)
   const left = (await client.keys(`${prefix}:*`)).map((key) => key.slice(prefix.length + 1)).sort()
-  const minute = /^stats:acme:\d+$/
+  const minute = /^(stats|spent):acme:\d+$/
   expect(left.filter((key) => !minute.test(key) && !key.startsWith('idem:'))).toEqual(
     ['counters', 'prompts:events', 'prompts:id', 'prompts:meta', 'reaper', 'tenants', 'totals:acme'].filter((key) =>
       left.includes(key),
