@@ -21,6 +21,7 @@ import {
 } from '@claude-fleet/queue'
 import { createCredentialGate } from './credential-gate.js'
 import { defaultConcurrency } from './concurrency.js'
+import { createHealthFiles, type HealthFiles } from './health-files.js'
 import { createRedactor } from './redactor.js'
 import { createRunAttempt } from './run-attempt.js'
 import { createSessionSpecSource } from './session-spec.js'
@@ -55,8 +56,10 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
 
   const redis = await connectRedis({ url: settings.redisUrl, name: `worker:${workerId}`, log, mode: 'worker' })
   const commands = await connectRedis({ url: settings.redisUrl, name: `janitor:${workerId}`, log, mode: 'api' })
-  const disconnect = async () => void (await Promise.allSettled([redis.close(), commands.close()]))
+  let health: HealthFiles | undefined
+  const disconnect = async () => void (await Promise.allSettled([redis.close(), commands.close(), health?.close()]))
   try {
+    health = await openHealthFiles(settings.healthDir, log)
     await checkRedis(redis)
     const onLeak = (error: unknown) => log.error({ err: error }, 'a process of a session could not be ended')
     const pool = createSessionPool(
@@ -79,7 +82,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const ended = new Promise<void>((resolve) => (drained = resolve))
     const status = () => statusOf({ claude, limit, consumer, pool, pausedReason, settings })
     const registration = await registerWorker(
-      { redis, log, status, onDrain: () => void stop().then(drained, drained) },
+      { redis, log, status, onDrain: () => void stop().then(drained, drained), onBeat: () => health?.beaten() },
       { prefix, workerId, host: hostname(), pid: process.pid },
     )
     const janitor = createJanitor({ redis: commands, log }, { prefix, retentionMs })
@@ -93,6 +96,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
       pausedReason = 'draining'
       log.info({ workerId, running: consumer.running(), drainMs: settings.drainMs }, 'worker stopping')
       stopping = (async () => {
+        await health?.draining()
         // In this order: no new claim, attempts to their end, their processes, our place in the list, the connections.
         await registration.beat().catch((error: unknown) => log.warn({ err: error }, 'the last heartbeat was not sent'))
         await consumer.stop(settings.drainMs)
@@ -121,6 +125,13 @@ function withCredential(settings: WorkerSettings, log: Log): WorkerSettings {
   log.warn({}, 'no credential is set, such as ANTHROPIC_API_KEY; jobs will fail with AUTH_FAILED')
   const none = { name: DEFAULT_CREDENTIAL, env: {}, tenants: undefined }
   return { ...settings, credentials: new Map([[DEFAULT_CREDENTIAL, none]]) }
+}
+
+async function openHealthFiles(folder: string | undefined, log: Log): Promise<HealthFiles | undefined> {
+  if (folder === undefined) return undefined
+  return createHealthFiles(folder, log).catch((cause: unknown) => {
+    throw new SettingsError('FLEET_HEALTH_DIR', `${JSON.stringify(folder)} cannot be written`, { cause })
+  })
 }
 
 async function findUsableClaude(settings: WorkerSettings, path: string): Promise<ClaudeBinary> {

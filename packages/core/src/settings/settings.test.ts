@@ -74,6 +74,7 @@ const BAD: [name: string, value: string, read: (env: Record<string, string>) => 
   ['FLEET_SESSION_IDLE_MS', '-1', worker],
   ['FLEET_WORKSPACE_ROOT', 'relative', worker],
   ['FLEET_STATE_DIR', './x', worker],
+  ['FLEET_HEALTH_DIR', 'run', worker],
   ['FLEET_DRAIN_MS', '604800001', worker],
   ['FLEET_URL', `ftp://u:${SECRET}@host`, client],
   ['FLEET_URL', 'not an address', client],

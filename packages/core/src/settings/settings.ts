@@ -69,6 +69,8 @@ export interface WorkerSettings extends QueueSettings {
   workspaceRoot: string
   stateDir: string
   drainMs: number
+  /** Where the worker keeps the files by which a probe sees how it is. Undefined: nowhere. */
+  healthDir: string | undefined
   claudeBin: string | undefined
   policy: JobPolicy
   credentials: ReadonlyMap<string, Credential>
@@ -135,6 +137,7 @@ export function readWorkerSettings(source: SettingsSource, home: string): Worker
     FLEET_WORKSPACE_ROOT: value.absolutePath.default(`${home}/.claude-fleet/workspaces`),
     FLEET_STATE_DIR: value.absolutePath.default(`${home}/.claude-fleet/state`),
     FLEET_DRAIN_MS: value.durationMs(0).default(60_000),
+    FLEET_HEALTH_DIR: value.absolutePath.optional(),
     FLEET_TRUSTED_WORKSPACES: value.commaList.default([]),
     CLAUDE_BIN: z.string().optional(),
   }
@@ -148,6 +151,7 @@ export function readWorkerSettings(source: SettingsSource, home: string): Worker
     workspaceRoot: read.FLEET_WORKSPACE_ROOT,
     stateDir: read.FLEET_STATE_DIR,
     drainMs: read.FLEET_DRAIN_MS,
+    healthDir: read.FLEET_HEALTH_DIR,
     claudeBin: read.CLAUDE_BIN,
     policy: jobPolicy(read),
     credentials: readCredentials(source),

@@ -15,6 +15,8 @@ export interface RegistrationDeps extends QueueDeps {
   status: () => WorkerStatus
   /** Called once when an operator asks this worker to drain, or when another process has taken its id. */
   onDrain: () => void
+  /** Called whenever Redis has taken a heartbeat of this worker. */
+  onBeat?: () => void
 }
 
 export interface RegistrationOptions {
@@ -36,7 +38,7 @@ export async function registerWorker(
   options: RegistrationOptions,
   { ttlMs = HEARTBEAT_TTL_MS, beatMs = HEARTBEAT_MS } = {},
 ): Promise<WorkerRegistration> {
-  const { redis, log, status, onDrain } = deps
+  const { redis, log, status, onDrain, onBeat } = deps
   const { workerId, host, pid } = options
   const client = clientOf(redis)
   const keys = createKeys(options.prefix)
@@ -65,7 +67,7 @@ export async function registerWorker(
     let seenMs: number | undefined
     for (;;) {
       const [word] = await say(heartbeat())
-      if (word === 'ok') return
+      if (word === 'ok') return onBeat?.()
       // Its time to live only falls, unless its process lives and beats.
       const leftMs = await within(CALL_MS, client.pttl(keys.worker(workerId)), 'Redis did not answer')
       if (seenMs === undefined) log.info({ workerId, leftMs }, 'waiting for the heartbeat of an older process to lapse')
@@ -83,6 +85,7 @@ export async function registerWorker(
 
   async function beat(): Promise<void> {
     const [word, order] = await say(heartbeat())
+    if (word === 'ok') onBeat?.()
     if (word === 'taken') drain('another process has this worker id; this one drains')
     if (order === 'drain') drain('asked to drain')
   }
