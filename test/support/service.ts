@@ -70,7 +70,8 @@ export function runNode(args: readonly string[], options: ProcessOptions = {}): 
   return startNode(args, options).ended
 }
 
-function baseEnv(): Record<string, string> {
+/** PATH, HOME, TMPDIR and the mark of the run: all that a process of a test gets of our environment. */
+export function baseEnv(): Record<string, string> {
   const names = ['PATH', 'HOME', 'TMPDIR', 'CLAUDE_FLEET_TEST_RUN', 'NODE_EXTRA_CA_CERTS']
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])))
 }

@@ -1,15 +1,17 @@
 import { FleetClient } from '@claude-fleet/client'
-import { readClientSettings, SettingsError } from '@claude-fleet/core'
+import { isFleetError, readClientSettings, SettingsError } from '@claude-fleet/core'
+import { EXIT } from './exit-code.js'
 import type { Terminal } from './terminal.js'
 
-type Asker = Pick<Terminal, 'env' | 'readFile'>
+type Asker = Pick<Terminal, 'env' | 'readFile' | 'onSignal' | 'exit'>
 
 /**
- * Calls `use` with a client of the fleet that the settings name, `FLEET_URL` else `REDIS_URL`, and closes it. Rejects
- * with SettingsError when neither is set.
+ * Calls `use` with a client of the fleet that the settings name, `FLEET_URL` else `REDIS_URL`, and closes it. Ctrl-C ends
+ * the process with 130. Rejects with SettingsError when neither is set.
  */
 export async function withClient<T>(terminal: Asker, use: (client: FleetClient) => Promise<T>): Promise<T> {
-  return closing(await connectClient(terminal), use)
+  using _ = terminal.onSignal(() => terminal.exit(EXIT.interrupted))
+  return await withOpenClient(terminal, use)
 }
 
 /** As `withClient`, for what the API alone can tell. */
@@ -20,7 +22,9 @@ export async function withApi<T>(terminal: Asker, use: (client: FleetClient) => 
   return withClient(terminal, use)
 }
 
-async function closing<T>(client: FleetClient, use: (client: FleetClient) => Promise<T>): Promise<T> {
+/** As `withClient`, but signals are left to `use`. */
+export async function withOpenClient<T>(terminal: Asker, use: (client: FleetClient) => Promise<T>): Promise<T> {
+  const client = await connectClient(terminal)
   try {
     return await use(client)
   } finally {
@@ -29,11 +33,18 @@ async function closing<T>(client: FleetClient, use: (client: FleetClient) => Pro
 }
 
 async function connectClient(terminal: Asker): Promise<FleetClient> {
-  const settings = readClientSettings(terminal)
-  if (settings.url !== undefined) return FleetClient.connect({ url: settings.url, apiKey: settings.apiKey })
-  if (settings.redisUrl !== undefined) return FleetClient.connect({ redis: settings.redisUrl, prefix: settings.prefix })
-  throw new SettingsError(
-    'FLEET_URL',
-    'is not set; give the address of the API, such as http://127.0.0.1:3000, or REDIS_URL',
-  )
+  const { url, apiKey, redisUrl, prefix } = readClientSettings(terminal)
+  if (url === undefined && redisUrl === undefined) {
+    throw new SettingsError(
+      'FLEET_URL',
+      'is not set; give the address of the API, such as http://127.0.0.1:3000, or REDIS_URL',
+    )
+  }
+  try {
+    return await FleetClient.connect(url === undefined ? { redis: redisUrl ?? '', prefix } : { url, apiKey })
+  } catch (cause) {
+    // What the client refuses here came from a setting, not from the command.
+    if (!isFleetError(cause) || cause.code !== 'INVALID_REQUEST') throw cause
+    throw new SettingsError(url === undefined ? 'REDIS_URL' : 'FLEET_URL', cause.message, { cause })
+  }
 }

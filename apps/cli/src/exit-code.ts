@@ -1,4 +1,4 @@
-import { isFleetError, SettingsError, type ErrorCode, type ErrorDetails } from '@claude-fleet/core'
+import { isFleetError, SettingsError, type ErrorCode, type ErrorDetails, type FleetError } from '@claude-fleet/core'
 
 /** Exit codes of the command line (contract, section 6). */
 export const EXIT = {
@@ -17,40 +17,61 @@ export function exitCodeOfJobError(code: ErrorCode): number {
   return code === 'TIMEOUT' || code === 'IDLE_TIMEOUT' ? EXIT.timedOut : EXIT.jobFailed
 }
 
-/** An error for programs. */
+/** An error for programs: what `--json` prints on stderr. `USAGE` and `SETTINGS` beside the codes of FleetError. */
 export interface Problem {
   code: string
   message: string
   retryable: boolean
+  jobId?: string
   details?: ErrorDetails
 }
 
 /** The exit code of an error that ended a command, one line for people, and the same for programs. */
 export function describeError(error: unknown): { exitCode: number; line: string; problem: Problem } {
-  const { exitCode, line } = describeForPeople(error)
   const message = error instanceof Error ? error.message : String(error)
-  if (error instanceof SettingsError)
-    return { exitCode, line, problem: { code: 'SETTINGS', message, retryable: false } }
-  if (!isFleetError(error)) return { exitCode, line, problem: { code: 'INTERNAL', message, retryable: false } }
-  const { code, retryable, details } = error
-  return { exitCode, line, problem: { code, message, retryable, ...(Object.keys(details).length > 0 && { details }) } }
+  if (error instanceof SettingsError) {
+    const problem = { code: 'SETTINGS', message, retryable: false, details: { setting: error.setting } }
+    return { exitCode: EXIT.settings, line: message, problem }
+  }
+  if (!isFleetError(error)) {
+    return { exitCode: EXIT.jobFailed, line: message, problem: { code: 'INTERNAL', message, retryable: false } }
+  }
+  const { code, retryable, details, jobId } = error
+  const problem: Problem = {
+    code,
+    message,
+    retryable,
+    ...(jobId === undefined ? {} : { jobId }),
+    ...(Object.keys(details).length > 0 ? { details } : {}),
+  }
+  const exitCode = exitCodeOf(error)
+  const isKey = exitCode === EXIT.settings
+  return { exitCode, line: isKey ? `FLEET_API_KEY: ${message}` : `${code}: ${message}`, problem }
 }
 
-function describeForPeople(error: unknown): { exitCode: number; line: string } {
-  if (error instanceof SettingsError) return { exitCode: EXIT.settings, line: error.message }
-  if (!isFleetError(error)) {
-    return { exitCode: EXIT.jobFailed, line: error instanceof Error ? error.message : String(error) }
-  }
-  const line = `${error.code}: ${error.message}`
+function exitCodeOf(error: FleetError): number {
+  if (isOfNoFleet(error)) return EXIT.unreachable
   switch (error.code) {
     case 'UNAVAILABLE':
-      return { exitCode: EXIT.unreachable, line }
+    case 'TOO_MANY_REQUESTS':
+      return EXIT.unreachable
     case 'UNAUTHENTICATED':
-      return { exitCode: EXIT.settings, line: `FLEET_API_KEY: ${error.message}` }
+      return EXIT.settings
+    case 'FORBIDDEN':
+      // With a field it is the job that asks too much; without, it is the key that may too little.
+      return Array.isArray(error.details['errors']) ? EXIT.usage : EXIT.settings
     case 'INVALID_REQUEST':
     case 'PAYLOAD_TOO_LARGE':
-      return { exitCode: EXIT.usage, line }
+    case 'IDEMPOTENCY_MISMATCH':
+      return EXIT.usage
+    case 'CANCELLED':
+      return EXIT.interrupted
     default:
-      return { exitCode: exitCodeOfJobError(error.code), line }
+      return exitCodeOfJobError(error.code)
   }
+}
+
+/** Did something answer that is no fleet, such as another web server? A fleet's refusals have a request id. */
+function isOfNoFleet({ code, details }: FleetError): boolean {
+  return code !== 'UNAUTHENTICATED' && typeof details['status'] === 'number' && details['requestId'] === undefined
 }

@@ -40,6 +40,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+
 process.exitCode = await runProgram(process.argv.slice(2), terminal)
 // The channel to a parent would keep this process alive after its work is done.
 if (process.connected) process.disconnect()

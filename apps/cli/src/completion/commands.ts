@@ -1,74 +1,72 @@
+import { JOB_ID_PATTERN, WORKER_ID_PATTERN } from '@claude-fleet/core'
 import { Argument, type Command } from 'commander'
-import type { Commands } from '../commands.js'
-import { withClient } from '../connect.js'
+import { examples, type Commands, type JsonFlag } from '../commands.js'
+import { withApi, withClient } from '../connect.js'
 import { EXIT } from '../exit-code.js'
-import { candidatesOf } from './candidates.js'
+import { ago } from '../text/figures.js'
+import { oneLine } from '../text/style.js'
+import { candidatesOf, type Candidate } from './candidates.js'
+import { SHELLS, shellScript, type Shell } from './scripts.js'
 
-const SHELLS = ['bash', 'zsh', 'fish'] as const
-/** A shell waits for this while a person has pressed Tab. */
-const JOBS_MS = 1_500
+/** A shell waits for this while a person has pressed Tab, ms. */
+const ASK_MS = 1_500
 
-/** `completion SHELL` prints what the shell has to load; that asks `__complete` at each Tab. */
-export function addCompletion(program: Command, { command, action, terminal }: Commands): void {
-  const { stdout } = terminal
-  command('completion', 'print the completion of a shell')
+/** `completion SHELL` prints what the shell has to load; that asks the hidden `__complete` at each Tab. */
+export function addCompletion(program: Command, { command, action, terminal, printJson, printLines }: Commands): void {
+  command('completion', 'print the completion of a shell, for the shell to load')
     .addArgument(new Argument('<shell>', 'shell').choices(SHELLS))
-    .option('--json', 'print it as a JSON object')
+    .option('--json', 'print {"shell", "script"} as JSON')
     .addHelpText(
       'after',
-      `
-Examples:
-  source <(claude-fleet completion bash)     in ~/.bashrc
-  source <(claude-fleet completion zsh)      in ~/.zshrc, after compinit
-  claude-fleet completion fish > ~/.config/fish/completions/claude-fleet.fish
-`,
+      examples(
+        'source <(claude-fleet completion bash)      # in ~/.bashrc',
+        'source <(claude-fleet completion zsh)       # in ~/.zshrc, after compinit',
+        'claude-fleet completion fish > ~/.config/fish/completions/claude-fleet.fish',
+      ) + '\nJob and worker ids are completed where FLEET_URL (or REDIS_URL) is set.',
     )
     .action(
-      action(async (shell: (typeof SHELLS)[number], { json = false }: { json?: boolean }) => {
-        const script = SCRIPTS[shell]
-        stdout.write(json ? `${JSON.stringify({ shell, script })}\n` : script)
+      action(async (shell: Shell, { json = false }: JsonFlag) => {
+        const script = shellScript(shell, program)
+        if (json) printJson({ shell, script })
+        else terminal.stdout.write(script)
         return EXIT.ok
       }),
     )
   program
     .command('__complete', { hidden: true })
     .argument('[words...]')
+    .option('--describe', 'a tab and a description behind each')
     .allowUnknownOption()
     .helpOption(false)
     .action(
-      action(async (words: string[]) => {
-        const found = candidatesOf(program, words)
-        const all = found === 'job ids' ? await recentJobs() : found
-        stdout.write(all.map((one) => `${one}\n`).join(''))
+      action(async (words: string[], { describe = false }: { describe?: boolean }) => {
+        const { found, ids, typed } = candidatesOf(program, words)
+        const known = ids === undefined ? [] : await knownIds(ids)
+        // An id once given is not given again.
+        const more = known.filter(({ value }) => value.startsWith(typed) && !words.slice(0, -1).includes(value))
+        const line = ({ value, description }: Candidate) =>
+          describe ? `${value}\t${oneLine(description, undefined)}` : value
+        printLines([...found, ...more].map(line))
         return EXIT.ok
       }),
     )
 
-  /** None where the fleet cannot be asked: a completion has nobody to tell. */
-  async function recentJobs(): Promise<readonly string[]> {
+  /** None where the fleet cannot be asked: a completion has nobody to tell. What is no id never reaches a shell. */
+  async function knownIds(kind: 'job' | 'worker'): Promise<Candidate[]> {
+    const options = { signal: AbortSignal.timeout(ASK_MS) }
     try {
-      const page = await withClient(terminal, (client) => client.jobs({}, { signal: AbortSignal.timeout(JOBS_MS) }))
-      return page.items.map(({ id }) => id)
+      if (kind === 'worker') {
+        const workers = await withApi(terminal, (client) => client.workers(options))
+        return workers
+          .filter(({ id }) => WORKER_ID_PATTERN.test(id))
+          .map(({ id, host }) => ({ value: id, description: host }))
+      }
+      const { items } = await withClient(terminal, (client) => client.jobs({}, options))
+      return items
+        .filter(({ id }) => JOB_ID_PATTERN.test(id))
+        .map(({ id, state, createdAt }) => ({ value: id, description: `${state}, ${ago(createdAt, Date.now())}` }))
     } catch {
       return []
     }
   }
-}
-
-const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], string>> = {
-  bash: `_claude_fleet() {
-  local IFS=$'\\n'
-  COMPREPLY=($(compgen -W "$(claude-fleet __complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}"))
-}
-complete -o default -F _claude_fleet claude-fleet
-`,
-  zsh: `_claude_fleet() {
-  local -a found
-  found=("\${(@f)$(claude-fleet __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
-  compadd -a found
-}
-compdef _claude_fleet claude-fleet
-`,
-  fish: `complete -c claude-fleet -f -a '(claude-fleet __complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
-`,
 }

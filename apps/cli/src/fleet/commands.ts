@@ -1,31 +1,25 @@
 import type { Stats, WorkerView } from '@claude-fleet/core'
-import type { Commands } from '../commands.js'
+import { examples, type Commands, type JsonFlag } from '../commands.js'
 import { withApi } from '../connect.js'
 import { EXIT } from '../exit-code.js'
 import { ago, duration, tokens, usd } from '../text/figures.js'
 import { oneLine, styleOf, type Style } from '../text/style.js'
 import { tableLines, type Column } from '../text/table.js'
 
-interface Json {
-  json?: boolean
-}
-
 /** `workers` and `stats`. */
-export function addFleetCommands({ command, action, terminal }: Commands): void {
+export function addFleetCommands({ command, action, terminal, printJson, printLines }: Commands): void {
   const { stdout } = terminal
-  const printJson = (value: unknown) => void stdout.write(`${JSON.stringify(value)}\n`)
-  const lines = (all: readonly string[]) => void stdout.write(all.map((line) => `${line}\n`).join(''))
   const style = styleOf(stdout, terminal.env)
 
   const workers = command('workers', 'list the live workers, or drain one (key with scope admin)')
-    .option('--json', 'print them as JSON')
-    .addHelpText('after', '\nExamples:\n  claude-fleet workers\n  claude-fleet workers drain host-1\n')
+    .option('--json', 'print {"items"} as JSON')
+    .addHelpText('after', examples('claude-fleet workers', 'claude-fleet workers drain host-1'))
     .action(
-      action(({ json = false }: Json) =>
+      action(({ json = false }: JsonFlag) =>
         withApi(terminal, async (client) => {
           const items = await client.workers()
           if (json) printJson({ items })
-          else lines(workerTable(items, { now: Date.now(), style, width: stdout.columns }))
+          else printLines(workerTable(items, { now: Date.now(), style, width: stdout.columns }))
           return EXIT.ok
         }),
       ),
@@ -34,14 +28,15 @@ export function addFleetCommands({ command, action, terminal }: Commands): void 
     .command('drain')
     .description('have a worker claim nothing more, finish what runs and exit')
     .argument('<id>', 'worker id')
-    .option('--json', 'print the answer as JSON')
+    .option('--json', 'print {"id", "draining"} as JSON')
+    .addHelpText('after', examples('claude-fleet workers drain host-1'))
     .action(
-      action((id: string, { json = false }: Json) =>
+      action((id: string, { json = false }: JsonFlag) =>
         withApi(terminal, async (client) => {
           await client.drainWorker(id)
           // commander gives an option of the same name to the command above.
-          if (json || workers.opts<Json>().json === true) printJson({ id, draining: true })
-          else lines([`${oneLine(id, undefined)} is draining`])
+          if (json || workers.opts<JsonFlag>().json === true) printJson({ id, draining: true })
+          else printLines([`${oneLine(id, undefined)} is draining`])
           return EXIT.ok
         }),
       ),
@@ -49,13 +44,13 @@ export function addFleetCommands({ command, action, terminal }: Commands): void 
 
   command('stats', 'show figures of the fleet')
     .option('--json', 'print them as JSON')
-    .addHelpText('after', "\nExamples:\n  claude-fleet stats\n  claude-fleet stats --json | jq '.jobs.waiting'\n")
+    .addHelpText('after', examples('claude-fleet stats', "claude-fleet stats --json | jq '.jobs.waiting'"))
     .action(
-      action(({ json = false }: Json) =>
+      action(({ json = false }: JsonFlag) =>
         withApi(terminal, async (client) => {
           const stats = await client.stats()
           if (json) printJson(stats)
-          else lines(statsLines(stats, style))
+          else printLines(statsLines(stats, style))
           return EXIT.ok
         }),
       ),
@@ -69,14 +64,14 @@ function workerTable(
   const { now, style } = options
   const columns: Column<WorkerView>[] = [
     { title: 'ID', text: ({ id }) => id },
-    { title: 'HOST', text: ({ host }) => host },
-    { title: 'PID', text: ({ pid }) => String(pid), right: true },
+    { title: 'HOST', text: ({ host }) => host, leaves: 3 },
+    { title: 'PID', text: ({ pid }) => String(pid), right: true, leaves: 4 },
     { title: 'RUNNING', text: ({ running, limit }) => `${running}/${limit}`, right: true },
-    { title: 'SPARES', text: ({ spares }) => String(spares), right: true },
-    { title: 'CLAUDE', text: ({ claudeVersion }) => claudeVersion },
-    { title: 'SEEN', text: ({ lastSeen }) => ago(lastSeen, now) },
+    { title: 'SPARES', text: ({ spares }) => String(spares), right: true, leaves: 2 },
+    { title: 'CLAUDE', text: ({ claudeVersion }) => claudeVersion, leaves: 5 },
+    { title: 'SEEN', text: ({ lastSeen }) => ago(lastSeen, now), leaves: 1 },
     { title: 'PAUSED', text: ({ pausedReason = '' }) => pausedReason, paint: (_row, text) => style.warn(text) },
-    { title: 'CREDENTIALS', text: ({ credentials }) => credentials.join(', ') },
+    { title: 'CREDENTIALS', text: ({ credentials }) => credentials.join(', '), leaves: 6 },
   ]
   return tableLines(workers, columns, options)
 }

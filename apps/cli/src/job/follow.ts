@@ -1,7 +1,7 @@
 import type { Job } from '@claude-fleet/client'
-import type { StreamEvent } from '@claude-fleet/core'
-import { EXIT, exitCodeOfJobError } from '../exit-code.js'
-import { say, type Terminal } from '../terminal.js'
+import { FleetError, type StreamEvent } from '@claude-fleet/core'
+import { describeError, EXIT, exitCodeOfJobError } from '../exit-code.js'
+import type { Terminal } from '../terminal.js'
 import { createPrinter } from './printer.js'
 
 export interface FollowOptions {
@@ -14,25 +14,55 @@ export interface FollowOptions {
   onInterrupt: 'cancel' | 'leave'
 }
 
-/** Prints a job's events until its last. Resolves to the exit code that its end means. */
-export async function follow(job: Job, terminal: Terminal, options: FollowOptions): Promise<number> {
+/**
+ * Gets a job by `begin` and prints its events until its last. Resolves to the exit code that its end means. Ctrl-C is
+ * heard from the start: a job that comes into being after it is cancelled at once.
+ */
+export async function follow(
+  begin: (signal: AbortSignal) => Promise<Job>,
+  terminal: Terminal,
+  options: FollowOptions,
+): Promise<number> {
   const printer = createPrinter(terminal, { json: options.json, now: Date.now })
   const leave = new AbortController()
-  let cancelled = false
+  const { signal } = leave
+  let presses = 0
+  let job: Job | undefined
   using _ = terminal.onSignal(() => {
-    if (cancelled || options.onInterrupt === 'leave') return leave.abort()
-    cancelled = true
-    printer.note(`cancelling ${job.id}; once more leaves it running`)
-    job.cancel().catch((error: unknown) => say(terminal, `cannot cancel: ${String(error)}`))
+    presses += 1
+    if (presses > 1 || options.onInterrupt === 'leave') return leave.abort(new FleetError('CANCELLED', 'interrupted'))
+    if (job !== undefined) return cancel(job)
+    printer.note('cancelling as soon as the fleet has answered; once more leaves')
   })
+
+  function cancel({ id, cancel: ask }: Job): void {
+    printer.note(`cancelling ${id}; once more leaves it running`)
+    ask({ signal }).catch((error: unknown) => {
+      if (!signal.aborted) printer.note(`${id} could not be cancelled: ${describeError(error).line}`)
+    })
+  }
+
   try {
-    for await (const event of job.events({ signal: leave.signal, after: options.after })) {
-      printer.print(event)
-      const exitCode = exitCodeAt(event, cancelled, options.wait)
-      if (exitCode !== undefined) return exitCode
+    try {
+      job = await begin(signal)
+    } catch (error) {
+      if (!signal.aborted) throw error
+      printer.note('left before the fleet answered: the job may be there; claude-fleet jobs tells')
+      return EXIT.interrupted
     }
-    if (!leave.signal.aborted) return await exitCodeOfEnd(job)
-    printer.end()
+    if (presses > 0) cancel(job)
+    printer.begin(job.id)
+    const onInterruption = (reason: unknown) => printer.note(`${describeError(reason).line}; trying again`)
+    for await (const event of job.events({ signal, after: options.after, onInterruption })) {
+      printer.print(event)
+      const exitCode = exitCodeAt(event, presses > 0)
+      if (exitCode !== undefined) return exitCode
+      if (event.type === 'parked' && !options.wait && (await isParkedBy(job, event, signal))) {
+        printer.note(`claude-fleet tail --wait ${job.id} waits for it`)
+        return EXIT.parked
+      }
+    }
+    if (!signal.aborted) return await exitCodeOfEnd(job)
     printer.note(`left ${job.id}; claude-fleet tail ${job.id} goes on`)
     return EXIT.interrupted
   } finally {
@@ -41,7 +71,7 @@ export async function follow(job: Job, terminal: Terminal, options: FollowOption
 }
 
 /** The exit code that this event decides, or undefined while the job goes on. */
-function exitCodeAt(event: StreamEvent, cancelled: boolean, wait: boolean): number | undefined {
+function exitCodeAt(event: StreamEvent, cancelled: boolean): number | undefined {
   switch (event.type) {
     case 'completed':
       return EXIT.ok
@@ -49,10 +79,18 @@ function exitCodeAt(event: StreamEvent, cancelled: boolean, wait: boolean): numb
       return exitCodeOfJobError(event.error.code)
     case 'cancelled':
       return cancelled ? EXIT.interrupted : EXIT.jobFailed
-    case 'parked':
-      return wait ? undefined : EXIT.parked
     default:
       return undefined
+  }
+}
+
+/** Is the job parked now, by this very event? A stream is told from its start, and the job may have gone on since. */
+async function isParkedBy(job: Job, event: { resumesAt: number }, signal: AbortSignal): Promise<boolean> {
+  try {
+    const { state, resumesAt } = await job.get({ signal })
+    return state === 'parked' && resumesAt === event.resumesAt
+  } catch {
+    return !signal.aborted && event.resumesAt > Date.now()
   }
 }
 

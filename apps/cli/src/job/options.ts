@@ -20,6 +20,10 @@ export interface JobFlags {
   timeoutMs?: number
   idleTimeoutMs?: number
   attempts?: number
+  backoff?: 'exponential' | 'fixed'
+  backoffDelayMs?: number
+  backoffMaxDelayMs?: number
+  backoffJitter?: number
   priority?: number
   delayMs?: number
   metadata?: Record<string, string>
@@ -35,8 +39,8 @@ export function addJobOptions(command: Command): Command {
     .option('--system-prompt <text>', 'replaces the system prompt')
     .option('--append-system-prompt <text>', 'is added to the system prompt')
     .option('--max-turns <n>', 'model round trips allowed', number)
-    .option('--allowed-tools <rule...>', 'tools that need no permission, such as "Bash(git log:*)"')
-    .option('--disallowed-tools <rule...>', 'tools that are taken away')
+    .option('--allowed-tools <rule>', 'tool that needs no permission, such as "Bash(git log:*)"; may repeat', list)
+    .option('--disallowed-tools <rule>', 'tool that is taken away; may repeat', list)
     .addOption(new Option('--permission-mode <mode>', 'permission mode').choices(PERMISSION_MODES))
     .option('--env <name=value>', 'variable for tools; may repeat', pair)
     .option('--credential <name>', 'name of the credential to use')
@@ -44,7 +48,11 @@ export function addJobOptions(command: Command): Command {
     .option('--max-budget-usd <usd>', 'most the job may cost, over all attempts', number)
     .option('--timeout-ms <ms>', 'running time of one attempt', number)
     .option('--idle-timeout-ms <ms>', 'longest silence of the model', number)
-    .option('--attempts <n>', 'attempts allowed', number)
+    .option('--attempts <n>', 'attempts allowed, 1 to 10', number)
+    .addOption(new Option('--backoff <type>', 'how the wait between attempts grows').choices(['exponential', 'fixed']))
+    .option('--backoff-delay-ms <ms>', 'wait before the second attempt', number)
+    .option('--backoff-max-delay-ms <ms>', 'longest wait between attempts', number)
+    .option('--backoff-jitter <share>', 'share of the wait that is random, 0 to 1', number)
     .option('--priority <n>', '0 first, to 9', number)
     .option('--delay-ms <ms>', 'wait before the first attempt', number)
     .option('--metadata <key=value>', 'kept with the job; may repeat', pair)
@@ -53,9 +61,23 @@ export function addJobOptions(command: Command): Command {
 
 /** The job that a prompt and flags describe. Throws FleetError `INVALID_REQUEST` when the schema's file is not JSON. */
 export function jobInput(prompt: string, flags: JobFlags, readFile: (path: string) => string): JobInput {
-  const { idempotencyKey: _, outputSchema, ...fields } = flags
+  const {
+    idempotencyKey: _,
+    outputSchema,
+    backoff,
+    backoffDelayMs,
+    backoffMaxDelayMs,
+    backoffJitter,
+    ...fields
+  } = flags
   const schema = outputSchema === undefined ? {} : { outputSchema: readSchema(outputSchema, readFile) }
-  return { prompt, ...fields, ...schema }
+  const wait = {
+    ...(backoff === undefined ? {} : { type: backoff }),
+    ...(backoffDelayMs === undefined ? {} : { delayMs: backoffDelayMs }),
+    ...(backoffMaxDelayMs === undefined ? {} : { maxDelayMs: backoffMaxDelayMs }),
+    ...(backoffJitter === undefined ? {} : { jitter: backoffJitter }),
+  }
+  return { prompt, ...fields, ...schema, ...(Object.keys(wait).length === 0 ? {} : { backoff: wait }) }
 }
 
 function readSchema(path: string, readFile: (path: string) => string): Record<string, unknown> {
@@ -71,6 +93,10 @@ export function number(text: string): number {
   const value = Number(text)
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It is not a number.')
   return value
+}
+
+function list(text: string, previous: string[] = []): string[] {
+  return [...previous, text]
 }
 
 function pair(text: string, previous: Record<string, string> = {}): Record<string, string> {

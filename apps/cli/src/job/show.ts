@@ -1,10 +1,13 @@
-import type { JobView } from '@claude-fleet/core'
+import type { JobResult, JobView } from '@claude-fleet/core'
 import { ago, duration, tokens, usd } from '../text/figures.js'
 import { oneLine, printable, type Style } from '../text/style.js'
 import { tableLines, type Column } from '../text/table.js'
 
 /** A job for people: what it is, how it went, and its answer or error. */
-export function jobLines(job: JobView, { now, style }: { now: number; style: Style }): string[] {
+export function jobLines(
+  job: JobView,
+  { now, style, isTerminal }: { now: number; style: Style; isTerminal: boolean },
+): string[] {
   const at = (ms: number) => `${new Date(ms).toISOString()} (${ago(ms, now)})`
   const facts: [string, string | undefined][] = [
     ['id', job.id],
@@ -13,7 +16,12 @@ export function jobLines(job: JobView, { now, style }: { now: number; style: Sty
     ['created', at(job.createdAt)],
     ['started', job.startedAt === undefined ? undefined : at(job.startedAt)],
     ['finished', job.finishedAt === undefined ? undefined : at(job.finishedAt)],
-    ['resumes', job.resumesAt === undefined ? undefined : new Date(job.resumesAt).toISOString()],
+    [
+      'resumes',
+      job.resumesAt === undefined
+        ? undefined
+        : `${new Date(job.resumesAt).toISOString()} (in ${duration(Math.max(0, job.resumesAt - now))})`,
+    ],
     ['worker', plain(job.worker)],
     ['session', plain(job.session)],
     ['batch', plain(job.batch)],
@@ -25,19 +33,32 @@ export function jobLines(job: JobView, { now, style }: { now: number; style: Sty
       oneLine(value, undefined),
     ]),
   ]
-  const lines = facts.flatMap(([name, value]) =>
-    value === undefined ? [] : [`${style.dim(oneLine(name, undefined).padEnd(10))} ${value}`],
-  )
-  if (job.error !== undefined) lines.push('', style.bad(printable(`${job.error.code}: ${job.error.message}`)))
-  if (job.result !== undefined) {
-    const { start, numTurns, durationMs, queueMs } = job.result
-    lines.push(
-      `${style.dim('ran'.padEnd(10))} ${duration(durationMs)} after ${duration(queueMs)} of waiting, ${start} start, ${numTurns} turns`,
-      '',
-      printable(job.result.text),
-    )
-  }
+  const lines = facts.flatMap(([name, value]) => (value === undefined ? [] : [factLine(name, value, style)]))
+  if (job.error !== undefined) lines.push('', style.bad(oneLine(`${job.error.code}: ${job.error.message}`, undefined)))
+  if (job.result !== undefined) lines.push(...resultLines(job.result, style, isTerminal))
   return lines
+}
+
+function resultLines(result: JobResult, style: Style, isTerminal: boolean): string[] {
+  const { start, numTurns, durationMs, queueMs, model, tools, permissionDenials, text, structuredOutput } = result
+  const used = Object.entries(tools).map(([name, times]) => `${name} ${times}`)
+  const denied = new Set(permissionDenials.map(({ toolName }) => toolName))
+  const facts: [string, string][] = [
+    ['ran', `${duration(durationMs)} after ${duration(queueMs)} of waiting, ${start} start, ${numTurns} turns`],
+    ['model', model],
+    ...(used.length > 0 ? [['tools', used.join(', ')] as [string, string]] : []),
+    ...(denied.size > 0 ? [['denied', [...denied].join(', ')] as [string, string]] : []),
+  ]
+  const output = structuredOutput === undefined ? [] : [JSON.stringify(structuredOutput, undefined, 2)]
+  const answer = [text, ...output].filter((part) => part !== '')
+  return [
+    ...facts.map(([name, value]) => factLine(name, oneLine(value, undefined), style)),
+    ...answer.flatMap((part) => ['', isTerminal ? printable(part) : part]),
+  ]
+}
+
+function factLine(name: string, value: string, style: Style): string {
+  return `${style.dim(oneLine(name, undefined).padEnd(10))} ${value}`
 }
 
 /** A page of jobs as a table. */
@@ -49,12 +70,16 @@ export function jobTable(
   const columns: Column<JobView>[] = [
     { title: 'ID', text: ({ id }) => id },
     { title: 'STATE', text: ({ state }) => state, paint: ({ state }) => paintState(state, style) },
-    { title: 'ATT', text: ({ attempt }) => String(attempt), right: true },
-    { title: 'CREATED', text: ({ createdAt }) => ago(createdAt, now) },
-    { title: 'TOOK', text: took(now), right: true },
-    { title: 'COST', text: ({ costUsd }) => usd(costUsd), right: true },
-    { title: 'WORKER', text: ({ worker = '' }) => worker },
-    { title: 'WHAT', text: ({ result, error }) => (error === undefined ? (result?.text ?? '') : error.code) },
+    { title: 'ATT', text: ({ attempt }) => String(attempt), right: true, leaves: 3 },
+    { title: 'CREATED', text: ({ createdAt }) => ago(createdAt, now), leaves: 1 },
+    { title: 'TOOK', text: took(now), right: true, leaves: 2 },
+    { title: 'COST', text: ({ costUsd }) => usd(costUsd), right: true, leaves: 4 },
+    { title: 'WORKER', text: ({ worker = '' }) => worker, leaves: 5 },
+    {
+      title: 'WHAT',
+      text: ({ result, error }) => (error === undefined ? (result?.text ?? '') : error.code),
+      leaves: 6,
+    },
   ]
   return tableLines(jobs, columns, options)
 }

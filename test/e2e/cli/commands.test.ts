@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startFleet, type TestFleet } from '../support/fleet.js'
-import { CLAUDE_FLEET, runNode, startNode } from '../support/service.js'
+import { startFleet, type TestFleet } from '../../support/fleet.js'
+import { CLAUDE_FLEET, runNode, startNode } from '../../support/service.js'
 
 let fleet: TestFleet
 beforeAll(async () => {
