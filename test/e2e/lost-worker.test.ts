@@ -5,7 +5,7 @@ import { startFleet } from '../support/fleet.js'
 /** Recovery that the fleet promises after kill -9 of a worker, ms. */
 const RECOVERY_MS = 30_000
 
-test('a job whose worker is killed runs again on another within 30 s, in the same stream, and its claude is gone', async () => {
+test('a job whose worker is killed runs again on another within 30 s, in the same stream, and its processes are gone', async () => {
   await using fleet = await startFleet()
   const first = await fleet.worker('first')
   const job = await fleet.http.enqueue({ prompt: '[[slow:40,100]][[text:to be told to the end, whoever tells it]]' })
@@ -24,7 +24,8 @@ test('a job whose worker is killed runs again on another within 30 s, in the sam
     if (event.type === 'retry') expect(event.error.code).toBe('WORKER_LOST')
     if (event.type === 'started' && event.attempt === 2) {
       expect(performance.now() - killedAt).toBeLessThan(RECOVERY_MS)
-      expect(claude).toHaveLength(1)
+      // And its supervisor.
+      expect(claude).toHaveLength(2)
       expect(await livingOf(claude)).toEqual([])
     }
   }

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism, hostname, totalmem } from 'node:os'
 import {
+  createProcessCare,
   createSessionPool,
   createSessionStarter,
-  endOrphans,
   findClaude,
   type ClaudeBinary,
+  type ProcessCareEvent,
+  type ProcessCare,
   type SessionPool,
 } from '@claude-fleet/claude'
 import { DEFAULT_CREDENTIAL, FleetError, SettingsError, type WorkerSettings } from '@claude-fleet/core'
@@ -50,20 +52,21 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
   const claude = await findUsableClaude(settings, path)
   const workerId = settings.workerId ?? `${hostname()}-${randomBytes(3).toString('hex')}`
   const limit = settings.concurrency ?? defaultConcurrency(availableParallelism(), totalmem())
-  // What a worker of this host left behind when it was killed must not go on beside the attempt that replaces it.
-  const orphans = await endOrphans()
-  if (orphans.length > 0) log.warn({ pids: orphans }, 'ended processes that a dead worker had left')
-
   const redis = await connectRedis({ url: settings.redisUrl, name: `worker:${workerId}`, log, mode: 'worker' })
   const commands = await connectRedis({ url: settings.redisUrl, name: `janitor:${workerId}`, log, mode: 'api' })
   let health: HealthFiles | undefined
   const disconnect = async () => void (await Promise.allSettled([redis.close(), commands.close(), health?.close()]))
+  let care: ProcessCare | undefined
   try {
     health = await openHealthFiles(settings.healthDir, log)
     await checkRedis(redis)
+    // What a worker of this host left behind when it was killed must not go on beside the attempt that replaces it.
+    care = await createProcessCare({ path, onEvent: (event) => logCare(log, event) })
+    const { rung, refused } = care.report
+    log.info({ rung, refused }, `processes are ended by ${rung}`)
     const onLeak = (error: unknown) => log.error({ err: error }, 'a process of a session could not be ended')
     const pool = createSessionPool(
-      { startSession: await createSessionStarter({ claude, path }), onLeak },
+      { startSession: await createSessionStarter({ claude, path, care }), onLeak },
       { max: limit },
     )
     const redact = createRedactor([...settings.credentials.values()].map((credential) => credential.env))
@@ -101,6 +104,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
         await registration.beat().catch((error: unknown) => log.warn({ err: error }, 'the last heartbeat was not sent'))
         await consumer.stop(settings.drainMs)
         await pool.stop()
+        await care?.close()
         await janitor.stop()
         await registration.close().catch((error: unknown) => log.warn({ err: error }, 'could not leave the list'))
         await disconnect()
@@ -114,9 +118,17 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     log.info({ workerId, limit, claudeVersion: claude.version, claude: claude.file }, 'worker ready')
     return { id: workerId, stop, ended }
   } catch (error) {
+    await care?.close()
     await disconnect()
     throw error
   }
+}
+
+function logCare(log: Log, event: ProcessCareEvent): void {
+  if (event.type === 'leftovers') log.warn({ pids: event.pids }, 'ended processes that a dead worker had left')
+  else if (event.type === 'silence') {
+    log.error({ pids: event.pids }, 'this worker stood still, so its supervisor ended the processes of its sessions')
+  } else log.error({ why: event.why }, 'the supervisor of this worker died; another is started')
 }
 
 /** A worker without any credential still answers: claude says that it is not logged in, and the job fails with that. */

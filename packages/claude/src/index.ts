@@ -3,7 +3,10 @@ export { createSessionStarter, type SessionStarterOptions } from './starter.js'
 export { createSessionPool, type SessionPoolDeps, type SessionPoolOptions, type StartSession } from './pool/pool.js'
 export { launchKey, reuseKey } from './pool/keys.js'
 export { verdict } from './verdict.js'
-export { endOrphans, OWNER_VARIABLE } from './process/owner.js'
+export { createProcessCare, type ProcessCare, type ProcessCareEvent, type ProcessCareOptions } from './care/care.js'
+export { detectProcessCare, type DetectProcessCareOptions, type ProcessCareReport } from './care/detect.js'
+export type { CareRung } from './care/cage.js'
+export { OWNER_VARIABLE } from './process/owner.js'
 export type {
   ClaudeSession,
   ExitFacts,

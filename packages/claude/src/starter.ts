@@ -1,8 +1,6 @@
-import { access, constants } from 'node:fs/promises'
-import { join } from 'node:path'
+import { createProcessCare, type ProcessCare } from './care/care.js'
 import type { ClaudeBinary } from './launch/binary.js'
 import type { StartSession } from './pool/pool.js'
-import { createOwner } from './process/owner.js'
 import { startSession, type SessionTimes } from './session/session.js'
 
 export interface SessionStarterOptions {
@@ -11,7 +9,9 @@ export interface SessionStarterOptions {
   path: string
   /** TZ of claude and its tools; the host's own when left out. */
   timeZone?: string
-  /** Put before the command; must exec. Default: `setpriv --pdeathsig TERM --` where util-linux has it. */
+  /** How its processes are ended. Default: the best the host allows, with no supervisor for the death of this process. */
+  care?: ProcessCare
+  /** Put before the command; must exec. Default: nothing. */
   spawnWrapper?: readonly string[]
   /** Defaults: startup 30 s, interrupt 2 s, term 3 s, kill 10 s. */
   times?: Partial<SessionTimes>
@@ -31,33 +31,15 @@ const TIMES: SessionTimes = { startupMs: 30_000, interruptMs: 2_000, termMs: 3_0
 /** Makes the `startSession` of a pool from the real claude. */
 export async function createSessionStarter(options: SessionStarterOptions): Promise<StartSession> {
   const deps = {
-    owner: await createOwner(),
+    care: options.care ?? (await createProcessCare({ path: options.path, supervised: false })),
     claude: options.claude,
     path: options.path,
     timeZone: options.timeZone,
-    spawnWrapper: options.spawnWrapper ?? (await parentDeathWrapper(options.path)),
+    spawnWrapper: options.spawnWrapper ?? [],
     times: { ...TIMES, ...options.times },
     maxLineBytes: options.maxLineBytes ?? 64 * MIB,
     maxOutputBytes: options.maxOutputBytes ?? 16 * MIB,
     toolOutputBytes: options.toolOutputBytes ?? 64 * KIB,
   }
   return (spec, signal) => startSession(spec, signal, deps)
-}
-
-/**
- * `setpriv --pdeathsig TERM --` (util-linux): the kernel sends SIGTERM to claude when its parent dies, however it does;
- * claude then ends its tools. Measured: gone 0.2 s after kill -9 of the parent. Without it claude goes on to the end of
- * its turn. Empty where there is none.
- */
-async function parentDeathWrapper(path: string): Promise<readonly string[]> {
-  if (process.platform !== 'linux') return []
-  for (const folder of path.split(':')) {
-    const file = join(folder, 'setpriv')
-    const usable = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (usable) return [file, '--pdeathsig', 'TERM', '--']
-  }
-  return []
 }

@@ -43,6 +43,11 @@ export interface ClaudeSession {
   suspend(): Promise<void>
   /** Lets them go on. Does nothing when they were not suspended. */
   resume(): void
+  /**
+   * Pids of what its tools have left running: all that claude started and that lives, whatever it did to hide. To be
+   * asked between turns: a process with any may not be given to another job.
+   */
+  strays(): Promise<number[]>
   /** Ends the process and everything it started. Resolves when none of them lives. Safe to call twice. */
   close(): Promise<void>
   /** Resolves when the process has ended, however it did. */

@@ -101,7 +101,6 @@ export const CLAUDE_CASES: FaultCase[] = [
   {
     name: 'claude leaves daemons',
     injection: 'fake claude: child, setsid, orphan, and one that cleared its environment, all ignoring SIGTERM',
-    notYet: 'one that cleared its environment is not found',
     extraStarts: 0,
     async run(rig) {
       await rig.startWorker('first')

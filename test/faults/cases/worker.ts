@@ -59,7 +59,6 @@ export const WORKER_CASES: FaultCase[] = [
   {
     name: 'worker frozen for 30 s',
     injection: 'SIGSTOP of the worker, SIGCONT after 30 s',
-    notYet: 'nothing ends the claude of a frozen worker',
     extraStarts: 2,
     withinMs: TAKEOVER_MS,
     async run(rig, random) {

@@ -1,4 +1,5 @@
 import { FleetError } from '@claude-fleet/core'
+import type { Cage } from '../care/cage.js'
 import { OWNER_VARIABLE } from '../process/owner.js'
 import type { Launch } from '../process/process.js'
 import type { SessionFolder } from '../session/folder.js'
@@ -7,7 +8,7 @@ import type { SessionSpec } from '../types.js'
 export interface LaunchOptions {
   /** The executable, as `findClaude` found it. */
   claude: { file: string; args: readonly string[] }
-  /** Put before the command, for example `setpriv --pdeathsig TERM --`. It must exec, so that the pid stays. */
+  /** Put right before the command. It must exec. */
   spawnWrapper: readonly string[]
   /** PATH of claude and its tools. */
   path: string
@@ -57,13 +58,14 @@ const CODE_VARIABLES = /^(BUN_.*|LD_.*|DYLD_.*|NODE_OPTIONS|BASH_ENV|ENV)$/
  */
 export function createLaunch(
   spec: SessionSpec,
-  own: { folder: Pick<SessionFolder, 'config' | 'temporary'>; mark: string },
+  own: { folder: Pick<SessionFolder, 'config' | 'temporary'>; cage: Pick<Cage, 'wrapper' | 'mark'> },
   options: LaunchOptions,
 ): Launch {
   const injecting = Object.keys(spec.env).find((name) => CODE_VARIABLES.test(name))
   if (injecting !== undefined) throw new FleetError('FORBIDDEN', `the variable ${injecting} may not be set for claude`)
 
   const [file, ...args] = [
+    ...own.cage.wrapper,
     ...options.spawnWrapper,
     options.claude.file,
     ...options.claude.args,
@@ -73,7 +75,6 @@ export function createLaunch(
     file,
     args,
     cwd: spec.cwd,
-    mark: `${OWNER_VARIABLE}=${own.mark}`,
     env: {
       LANG: 'C.UTF-8',
       ...(options.timeZone === undefined ? {} : { TZ: options.timeZone }),
@@ -83,7 +84,7 @@ export function createLaunch(
       CLAUDE_CONFIG_DIR: own.folder.config,
       TMPDIR: own.folder.temporary,
       ...CLOSED,
-      [OWNER_VARIABLE]: own.mark,
+      [OWNER_VARIABLE]: own.cage.mark.value,
     },
   }
 }

@@ -39,6 +39,7 @@ function fakeSessions(options: { steps?: () => number; fails?: () => boolean } =
         pid,
         version: '0',
         exited: new Promise(() => undefined),
+        strays: async () => [],
         turn: () => {
           throw new Error('not in this test')
         },

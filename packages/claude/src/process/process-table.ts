@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, readlink } from 'node:fs/promises'
 
 /** One living process. `startTicks` tells it from a later one with the same pid. */
 export interface ProcessEntry {
@@ -7,9 +7,19 @@ export interface ProcessEntry {
   startTicks: string
 }
 
+/** A process with what it may have inherited from an owner. */
+export interface MarkedProcess extends ProcessEntry {
+  /** Of the variable; undefined where there is none, or where it may not be read. */
+  value: string | undefined
+  /** Its hard RLIMIT_LOCKS; undefined where that is unlimited, as it is everywhere else. */
+  limit: bigint | undefined
+}
+
 /** The processes of this host. */
 export interface ProcessTable {
   list(): Promise<ProcessEntry[]>
+  /** Those that have the variable, or a limit of file locks. Only Linux has these; elsewhere there are none. */
+  marked(variable: string): Promise<MarkedProcess[]>
   /** Those whose environment has the entry `NAME=value`; only of users whose processes may be read. */
   withEnvironment(entry: string): Promise<ProcessEntry[]>
   /** Every value that a variable has in the environment of some process. */
@@ -22,15 +32,27 @@ export interface ProcessTable {
  */
 export function createProcessTable(): ProcessTable {
   if (process.platform !== 'linux') {
-    return { list: async () => [], withEnvironment: async () => [], environmentValues: async () => [] }
+    const none = async () => []
+    return { list: none, marked: none, withEnvironment: none, environmentValues: none }
   }
-  return { list, withEnvironment, environmentValues }
+  return { list, marked, withEnvironment, environmentValues }
 }
 
 async function list(): Promise<ProcessEntry[]> {
   const names = await readdir('/proc')
   const entries = await Promise.all(names.filter((name) => /^\d+$/.test(name)).map((name) => readEntry(Number(name))))
   return entries.filter((entry) => entry !== undefined)
+}
+
+async function marked(variable: string): Promise<MarkedProcess[]> {
+  const found = await Promise.all(
+    (await list()).map(async (entry) => {
+      const [variables, limit] = await Promise.all([environment(entry.pid), lockLimit(entry.pid)])
+      const value = variables.find((one) => one.startsWith(`${variable}=`))?.slice(variable.length + 1)
+      return value === undefined && limit === undefined ? [] : [{ ...entry, value, limit }]
+    }),
+  )
+  return found.flat()
 }
 
 async function withEnvironment(entry: string): Promise<ProcessEntry[]> {
@@ -41,13 +63,9 @@ async function withEnvironment(entry: string): Promise<ProcessEntry[]> {
 }
 
 async function environmentValues(name: string): Promise<{ process: ProcessEntry; value: string }[]> {
-  const found = await Promise.all(
-    (await list()).map(async (process) => {
-      const entry = (await environment(process.pid)).find((candidate) => candidate.startsWith(`${name}=`))
-      return entry === undefined ? undefined : { process, value: entry.slice(name.length + 1) }
-    }),
+  return (await marked(name)).flatMap(({ value, pid, parent, startTicks }) =>
+    value === undefined ? [] : [{ process: { pid, parent, startTicks }, value }],
   )
-  return found.filter((hit) => hit !== undefined)
 }
 
 /** undefined for a process that is gone, or dead and not yet reaped. */
@@ -61,7 +79,19 @@ export async function readEntry(pid: number): Promise<ProcessEntry | undefined> 
   return { pid, parent: Number(parent), startTicks }
 }
 
+/** The PID namespace of a process, such as `4026531836`; undefined where it may not be read. */
+export async function pidNamespace(pid: number | 'self'): Promise<string | undefined> {
+  const link = await readlink(`/proc/${pid}/ns/pid`).catch(() => undefined)
+  return link === undefined ? undefined : /\d+/.exec(link)?.[0]
+}
+
 async function environment(pid: number): Promise<string[]> {
   const text = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
   return text.split('\0')
+}
+
+async function lockLimit(pid: number): Promise<bigint | undefined> {
+  const text = await readFile(`/proc/${pid}/limits`, 'latin1').catch(() => '')
+  const hard = /^Max file locks\s+\S+\s+(\d+)/m.exec(text)?.[1]
+  return hard === undefined ? undefined : BigInt(hard)
 }

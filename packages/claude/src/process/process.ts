@@ -1,9 +1,9 @@
 import { execa } from 'execa'
 import { createLineDecoder } from '../protocol/decoder.js'
 import type { ExitFacts } from '../types.js'
-import { createProcessTable, type ProcessTable } from './process-table.js'
+import type { Cage } from '../care/cage.js'
 import { createSuspension, type Suspension } from './suspension.js'
-import { endTree, membersOf, type TreeTimes } from './tree.js'
+import { endTree, type TreeTimes } from './tree.js'
 
 /** How a process is started; nothing of this process's own environment is passed on. */
 export interface Launch {
@@ -11,8 +11,6 @@ export interface Launch {
   args: readonly string[]
   cwd: string
   env: Readonly<Record<string, string>>
-  /** `NAME=value` in `env` that marks all that the process starts. */
-  mark: string
 }
 
 export interface ProcessListener {
@@ -44,11 +42,11 @@ const STDERR_TAIL_BYTES = 8 * 1024
 /** A tool that outlives claude may hold its stdout open; what claude itself wrote is read by then. */
 const OUTPUT_GRACE_MS = 250
 
-/** Starts `launch`. Rejects with the system's error when it cannot be started. */
+/** Starts `launch` in its cage. Rejects with the system's error when it cannot be started. */
 export async function startProcess(
   launch: Launch,
   listener: ProcessListener,
-  options: { times: TreeTimes; maxLineBytes?: number | undefined; table?: ProcessTable },
+  options: { cage: Cage; times: TreeTimes; maxLineBytes?: number | undefined },
 ): Promise<LineProcess> {
   const child = execa(launch.file, [...launch.args], {
     cwd: launch.cwd,
@@ -67,7 +65,7 @@ export async function startProcess(
     throw failed.cause ?? new Error(failed.shortMessage ?? 'the process did not start')
   }
 
-  const table = options.table ?? createProcessTable()
+  options.cage.started(pid)
   const stdout = createLineDecoder(options.maxLineBytes === undefined ? {} : { maxLineBytes: options.maxLineBytes })
   const stderr = createLineDecoder({ maxLineBytes: 1024 * 1024 })
   let tail = Buffer.alloc(0)
@@ -122,9 +120,7 @@ export async function startProcess(
   })
   const living = (): boolean => child.exitCode === null && child.signalCode === null
 
-  const suspension = createSuspension(async () =>
-    living() ? [pid, ...(await membersOf({ pid, living, mark: launch.mark }, table))] : [],
-  )
+  const suspension = createSuspension(async () => (living() ? options.cage.members() : []))
 
   return {
     pid,
@@ -144,7 +140,7 @@ export async function startProcess(
     end() {
       // What is halted must not go on, so SIGTERM would wait for nothing.
       const termMs = suspension.halted ? 0 : options.times.termMs
-      ending ??= endTree({ pid, living, exited, mark: launch.mark }, table, { ...options.times, termMs })
+      ending ??= endTree({ pid, living, exited }, options.cage, { ...options.times, termMs })
       return ending
     },
   }

@@ -1,6 +1,6 @@
 import { FleetError } from '@claude-fleet/core'
 import { createLaunch, initializeRequest, type LaunchOptions } from '../launch/launch.js'
-import type { Owner } from '../process/owner.js'
+import type { ProcessCare } from '../care/care.js'
 import { startProcess, type LineProcess } from '../process/process.js'
 import { parseMessage } from '../protocol/message.js'
 import type { ClaudeSession, ExitFacts, SessionSpec, TurnMessage } from '../types.js'
@@ -21,7 +21,7 @@ export interface SessionTimes {
 }
 
 export interface SessionDeps extends LaunchOptions {
-  owner: Owner
+  care: ProcessCare
   times: SessionTimes
   /** Longest line of claude's stdout, bytes. */
   maxLineBytes: number
@@ -38,8 +38,10 @@ export interface SessionDeps extends LaunchOptions {
 export async function startSession(spec: SessionSpec, signal: AbortSignal, deps: SessionDeps): Promise<ClaudeSession> {
   signal.throwIfAborted()
   const { times } = deps
-  const mark = deps.owner.mark()
-  const folder = await makeSessionFolder(spec.home, deps.owner, mark.nonce)
+  const cage = await deps.care.cage().catch((cause: unknown) => {
+    throw new FleetError('SPAWN_FAILED', 'a cage for the claude process could not be made', { cause })
+  })
+  const folder = await makeSessionFolder(spec.home, deps.care.owner, cage.mark.nonce)
   let turn: RunningTurn | undefined
   let costUsd = 0
   let backgroundTasks = 0
@@ -59,12 +61,12 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
   let child: LineProcess
   try {
     child = await startProcess(
-      createLaunch(spec, { folder, mark: mark.value }, deps),
+      createLaunch(spec, { folder, cage }, deps),
       { line: read, stderrLine: (line) => turn?.stderrLine(line), broken },
-      { times, maxLineBytes: deps.maxLineBytes },
+      { cage, times, maxLineBytes: deps.maxLineBytes },
     )
   } catch (cause) {
-    await folder.remove()
+    await Promise.all([folder.remove(), cage.remove()])
     if (cause instanceof FleetError) throw cause
     throw new FleetError('SPAWN_FAILED', 'the claude process could not be started', { cause })
   }
@@ -117,6 +119,7 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
     pid: child.pid,
     version,
     exited: child.exited,
+    strays: () => cage.strays(),
     close,
     suspend() {
       turn?.hold(true)
