@@ -68,15 +68,25 @@ async function environmentValues(name: string): Promise<{ process: ProcessEntry;
   )
 }
 
+/** False for a process that is gone, dead, or halted by a signal. */
+export async function isRunning(pid: number): Promise<boolean> {
+  const [state] = await readStat(pid)
+  return state !== undefined && !['T', 't', 'Z', 'X'].includes(state)
+}
+
 /** undefined for a process that is gone, or dead and not yet reaped. */
 export async function readEntry(pid: number): Promise<ProcessEntry | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
-  if (stat === undefined) return undefined
-  // The name in parentheses may itself have spaces and parentheses: fields are counted from the last one.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const fields = await readStat(pid)
   const [state, parent, startTicks] = [fields[0], fields[1], fields[19]]
   if (state === 'Z' || state === 'X' || parent === undefined || startTicks === undefined) return undefined
   return { pid, parent: Number(parent), startTicks }
+}
+
+/** The fields of /proc/PID/stat from the state on; none for a process that is gone. */
+async function readStat(pid: number): Promise<string[]> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
+  // The name in parentheses may itself have spaces and parentheses: fields are counted from the last one.
+  return stat === undefined ? [] : stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 }
 
 /** The PID namespace of a process, such as `4026531836`; undefined where it may not be read. */

@@ -1,3 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { isRunning } from './process-table.js'
+
 /** Halts the processes of a session and lets them go on. */
 export interface Suspension {
   readonly halted: boolean
@@ -22,6 +25,8 @@ export function createSuspension(members: () => Promise<readonly number[]>): Sus
       for (const pid of pids) if (signal(pid, 'SIGSTOP')) stopped.add(pid)
       grew = pids.some((pid) => stopped.has(pid))
     }
+    // The signal is on its way: a process halts when it next comes out of the kernel.
+    for (const pid of stopped) while (stopped.has(pid) && (await isRunning(pid))) await delay(1)
   }
 
   return {
