@@ -60,6 +60,7 @@ function claim(fields: Partial<Claim>): Claim {
     signal: new AbortController().signal,
     lock: { state: 'sure', onChange: () => () => {} },
     write() {},
+    spent() {},
     drained: async () => {},
     ...fields,
   }

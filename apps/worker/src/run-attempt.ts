@@ -70,6 +70,7 @@ async function publishTurn(lease: Lease, attempt: Attempt, deps: RunAttemptDeps)
   for await (const message of turn) {
     if (message.type === 'end') return message.facts
     if (message.type === 'text') attempt.firstTextAt ??= deps.now()
+    if (message.type === 'spend') claim.spent(message)
     const body = eventOf(message, { worker: attempt.worker, start: lease.start })
     if (body !== undefined) claim.write(deps.redact(body))
     // While the writer holds more than its bound the turn is not read: claude's pipe fills, and claude waits.

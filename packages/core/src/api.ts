@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { JOB_ERROR_CODES, API_ERROR_CODES } from './errors.js'
 import { BATCH_ID_PATTERN, jobSpecSchema, SESSION_ID_PATTERN } from './job.js'
 import { LIMITS, DEFAULTS } from './limits.js'
-import { jobErrorSchema, jobResultSchema, usageSchema } from './result.js'
+import { attemptViewSchema, jobErrorSchema, jobResultSchema, usageSchema } from './result.js'
 import { JOB_STATES } from './state.js'
 
 /** Shapes of the HTTP API (contract, section 2), shared by the server, the client and the OpenAPI document. */
@@ -23,6 +23,8 @@ export const jobViewSchema = z.object({
   /** Sums over all attempts, also of a job that failed. */
   costUsd: z.number(),
   usage: usageSchema,
+  /** Every attempt with its own cost, oldest first; in the answer about one job, not in lists. */
+  attempts: z.array(attemptViewSchema).optional(),
   result: jobResultSchema.optional(),
   error: jobErrorSchema.optional(),
   resumesAt: z.number().optional(),

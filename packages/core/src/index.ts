@@ -35,11 +35,13 @@ export {
 } from './job.js'
 export {
   addUsage,
+  attemptViewSchema,
   jobErrorSchema,
   jobResultSchema,
   NO_USAGE,
   START_KINDS,
   usageSchema,
+  type AttemptView,
   type JobError,
   type JobResult,
   type StartKind,

@@ -60,3 +60,31 @@ export const jobErrorSchema = z.object({
   details: z.record(z.string(), z.unknown()),
 })
 export type JobError = z.infer<typeof jobErrorSchema>
+
+/** What one attempt came to. `lost`: its worker was. `fenced`: it was replaced while its worker could not reach Redis. */
+const ATTEMPT_OUTCOMES = [
+  'running',
+  'completed',
+  'failed',
+  'cancelled',
+  'parked',
+  'returned',
+  'lost',
+  'fenced',
+] as const
+
+/** One line of a job's ledger: an attempt, however it ended, and what it cost. Times are ms since the epoch. */
+export const attemptViewSchema = z.object({
+  attempt: z.number(),
+  worker: z.string(),
+  startedAt: z.number(),
+  endedAt: z.number().optional(),
+  outcome: z.enum(ATTEMPT_OUTCOMES),
+  code: z.enum(JOB_ERROR_CODES).optional(),
+  /** USD; of a lost attempt as far as was seen. */
+  costUsd: z.number(),
+  usage: usageSchema,
+  /** Tool name to times used. */
+  tools: z.record(z.string(), z.number()),
+})
+export type AttemptView = z.infer<typeof attemptViewSchema>

@@ -34,6 +34,8 @@ export interface Keys {
   workers: string
   /** Names the instance of a worker that was asked to drain. */
   drain(id: string): string
+  /** Hash: attempt number to what it came to and cost, JSON. */
+  attempts(id: string): string
   /** Hash: when the fleet was last served, who may rescue jobs, until when nobody may. */
   reaper: string
   /** Hash: what happened how often since the beginning, such as `rescued`. */
@@ -65,6 +67,7 @@ export function createKeys(prefix: string): Keys {
     worker: (id) => `${prefix}:worker:${id}`,
     workers: `${prefix}:workers`,
     drain: (id) => `${prefix}:drain:${id}`,
+    attempts: (id) => `${prefix}:attempts:${id}`,
     reaper: `${prefix}:reaper`,
     counters: `${prefix}:counters`,
     bullJob: (id) => `${prefix}:${QUEUE_NAME}:${id}`,

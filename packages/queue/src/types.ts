@@ -124,6 +124,8 @@ export interface Claim {
    * its bound, `drained()` is how to wait.
    */
   write(body: EventBody): void
+  /** What the attempt has spent so far, absolute. It is kept with the events, so that a lost attempt's cost is known. */
+  spent(spend: Pick<AttemptOutcome, 'costUsd' | 'usage'>): void
   /** Resolves when the writer holds less than its bound again, or the claim is aborted. */
   drained(): Promise<void>
 }

@@ -61,6 +61,8 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
   const idlers: (() => void)[] = []
   let handling = 0
   let refusing = false
+  /** The job on its last try that runs here. */
+  let suspect: string | undefined
 
   const isEnding = async (id: string) => {
     const marks = await client.hmget(keys.job(id), 'seal', 'cancel')
@@ -119,6 +121,7 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
       .finally(() => {
         deps.locks().release(id)
         active.delete(id)
+        if (suspect === id) suspect = undefined
       })
     progress.done = done
     active.set(id, progress)
@@ -138,17 +141,18 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     const decision = await admission.admit({ tenant, spec })
     // A job that has ended or is to end needs no admission: it goes on, to be told so.
     if (decision.type === 'hold' && !(await isEnding(held.id))) return { type: 'delay', ms: decision.ms }
-    const args = [
-      keys.prefix,
-      held.id,
-      held.fence,
-      options.workerId,
-      spec.attempts,
-      options.retentionMs,
-      tenant,
-      token(),
-    ]
-    const answer = await unlessLost(held, runScript(client, 'fleetBegin', keys.job(held.id), args))
+    const begin = async (alone: boolean) => {
+      const { workerId, retentionMs } = options
+      const known = [keys.prefix, held.id, held.fence, workerId, spec.attempts, retentionMs, tenant, token()]
+      return unlessLost(held, runScript(client, 'fleetBegin', keys.job(held.id), [...known, alone ? '0' : '1']))
+    }
+    let answer = await begin(false)
+    if (answer?.[0] === 'apart' && suspect === undefined) {
+      // No await between the look and this: two suspects cannot both begin.
+      suspect = held.id
+      log.warn({ jobId: held.id }, 'a job that lost its workers has its last try, apart from others of its kind')
+      answer = await begin(true)
+    }
     const [word, ...rest] = answer ?? ['lost']
     switch (word) {
       case 'run':
@@ -156,6 +160,7 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
       case 'sealed':
         return disposeSealed(rest[0])
       case 'early':
+      case 'apart':
         return { type: 'delay', ms: Number(rest[0]) }
       case 'missing':
         return abandon(held, 'the job has no record, or the record of another tenant')

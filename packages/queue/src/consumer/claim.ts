@@ -94,7 +94,7 @@ export function openClaim(
   const writer = createWriter(
     {
       log,
-      send: ({ first, last, json, force }) =>
+      send: ({ first, last, json, force, spend }) =>
         runScript(client, 'fleetAppend', keys.job(held.id), [
           keys.prefix,
           held.id,
@@ -103,6 +103,7 @@ export function openClaim(
           last,
           json,
           force ? '1' : '0',
+          spend === undefined ? '' : JSON.stringify(spend),
         ]),
       onFenced: () => held.lose(),
       onCancel: (reason) => held.stop({ kind: 'cancelled', reason }),
@@ -122,6 +123,7 @@ export function openClaim(
     signal: held.stopped,
     lock: held.lock,
     write: writer.write,
+    spent: writer.spent,
     async drained() {
       if (held.stopped.aborted) return
       let leave: (() => void) | undefined

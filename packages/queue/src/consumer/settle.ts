@@ -1,6 +1,6 @@
 import type { EventBody, FleetEvent, JobState } from '@claude-fleet/core'
 import type { Redis } from 'ioredis'
-import type { EventWriter } from '../events/writer.js'
+import type { EventWriter, Spend } from '../events/writer.js'
 import type { Keys } from '../keys.js'
 import { parseSeal } from '../jobs/seal.js'
 import { pause } from '../redis/deadline.js'
@@ -53,6 +53,9 @@ export async function settle(
       outcome.type === 'retry' ? '1' : '0',
       write.delayMs,
       outcome.type === 'parked' ? outcome.resumesAt : '',
+      // A retry is the job's; the attempt itself has failed.
+      outcome.type === 'retry' ? 'failed' : outcome.type,
+      'error' in outcome ? outcome.error.code : '',
     ]
     let answer: string[] | undefined
     try {
@@ -80,7 +83,21 @@ export async function settle(
     break
   }
   log.warn({ jobId: held.id, attempt, outcome: given.type }, 'the attempt was fenced: its outcome was not written')
+  account(client, keys, held, attempt, mostOf(sums(given), writer.spend()), log)
   return dispositionOf({ ...sums(outcome), type: 'fenced' })
+}
+
+/** Puts what a fenced attempt cost into the ledger. Not waited for: Redis may be away for long. */
+function account(client: Redis, keys: Keys, held: Held, attempt: number, spend: Spend, log: Log): void {
+  const args = [keys.prefix, held.id, held.fence, attempt, JSON.stringify(spend)]
+  runScript(client, 'fleetAccount', keys.job(held.id), args).catch((err: unknown) =>
+    log.warn({ err, jobId: held.id, attempt, spend }, 'what a fenced attempt cost could not be written'),
+  )
+}
+
+/** A turn that was cut short may know less of its cost than was written while it ran. */
+function mostOf(outcome: Spend, written: Spend): Spend {
+  return outcome.costUsd >= written.costUsd ? outcome : written
 }
 
 /** Rejects never because of the loss; answers undefined then. */

@@ -1,7 +1,7 @@
 import { FleetError, isEndEvent, type JobView, type StreamEvent } from '@claude-fleet/core'
 import { createKeys } from '../keys.js'
 import type { QueueDeps } from '../jobs/producer.js'
-import { VIEW_FIELDS, viewOf } from '../jobs/record.js'
+import { readView } from '../jobs/view.js'
 import { clientOf, subscriptionsOf } from '../redis/connect.js'
 import { within } from '../redis/deadline.js'
 import type { EventReader } from '../types.js'
@@ -23,8 +23,7 @@ export function createEventReader({ redis, log }: QueueDeps, { prefix }: { prefi
   const replay = createReplay(client, keys, log)
 
   async function view(tenant: string, id: string): Promise<JobView | undefined> {
-    const values = await within(CALL_MS, client.hmget(keys.job(id), ...VIEW_FIELDS), 'Redis did not answer')
-    return viewOf(id, values, tenant)
+    return within(CALL_MS, readView(client, keys, tenant, id), 'Redis did not answer')
   }
 
   async function mustExist(tenant: string, id: string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { EventBody, FleetEvent } from '@claude-fleet/core'
+import { NO_USAGE, type EventBody, type FleetEvent, type Usage } from '@claude-fleet/core'
 import { pause } from '../redis/deadline.js'
 import type { Log } from '../types.js'
 
@@ -13,9 +13,25 @@ const RING_CHARS = 1_048_576
 const RING_EVENTS = 2_048
 const MAX_BACKOFF_MS = 2_000
 
+/** What an attempt has spent so far, absolute. */
+export interface Spend {
+  costUsd: number
+  usage: Usage
+  tools: Readonly<Record<string, number>>
+}
+
+/** `last` below `first`: there are no events. */
+export interface Batch {
+  first: number
+  last: number
+  json: string
+  force: boolean
+  spend: Spend | undefined
+}
+
 export interface WriterDeps {
   /** Sends one batch; the answer of the `append` script. */
-  send(batch: { first: number; last: number; json: string; force: boolean }): Promise<string[]>
+  send(batch: Batch): Promise<string[]>
   onFenced(): void
   onCancel(reason: string): void
   log: Log
@@ -31,6 +47,10 @@ export interface WriterOptions {
 /** Gives the events of one attempt their place and brings them to Redis in order, one batch at a time. */
 export interface EventWriter {
   write(body: EventBody): void
+  /** Goes with the next batch, or alone when there is none. Tools are counted from the events. */
+  spent(spend: Pick<Spend, 'costUsd' | 'usage'>): void
+  /** What was spent as far as the writer was told. */
+  spend(): Spend
   drained(): Promise<void>
   /** Resolves when all that was written is in the log, or the writer is closed. */
   flushed(): Promise<void>
@@ -60,8 +80,24 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
     return { jobId: options.jobId, attempt: options.attempt, seq: at, ts: Date.now(), ...body }
   }
 
+  const tools: Record<string, number> = Object.create(null) as Record<string, number>
+  let known: Pick<Spend, 'costUsd' | 'usage'> = { costUsd: 0, usage: NO_USAGE }
+  let spendChanged = false
+  const spend = (): Spend => ({ ...known, tools: { ...tools } })
+
+  function spent(now: Pick<Spend, 'costUsd' | 'usage'>): void {
+    if (closing.signal.aborted) return
+    known = { costUsd: now.costUsd, usage: now.usage }
+    spendChanged = true
+    if (!pumping) void pump()
+  }
+
   function write(body: EventBody): void {
     if (closing.signal.aborted) return
+    if (body.type === 'tool_use') {
+      tools[body.name] = (tools[body.name] ?? 0) + 1
+      spendChanged = true
+    }
     const chars = sizeOf(body)
     unsentChars += chars
     const tail = pending[pending.length - 1]
@@ -78,7 +114,7 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
   /** The only sender; never two at once, so nothing can overtake. */
   async function pump(): Promise<void> {
     pumping = true
-    while (pending.length > 0 && !closing.signal.aborted) {
+    while ((pending.length > 0 || spendChanged) && !closing.signal.aborted) {
       await window()
       if (closing.signal.aborted) break
       const batch = takeBatch()
@@ -129,12 +165,14 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
   async function deliver(batch: readonly FleetEvent[]): Promise<void> {
     let events = batch
     let force = false
+    const paid = spendChanged ? spend() : undefined
+    spendChanged = false
     for (let backoffMs = 100; !closing.signal.aborted; backoffMs = Math.min(2 * backoffMs, MAX_BACKOFF_MS)) {
-      const first = events[0]?.seq ?? 0
+      const first = events[0]?.seq ?? 1
       const last = events[events.length - 1]?.seq ?? 0
       let answer: string[]
       try {
-        answer = await deps.send({ first, last, json: JSON.stringify(events), force })
+        answer = await deps.send({ first, last, json: JSON.stringify(events), force, spend: paid })
       } catch (err) {
         deps.log.debug({ err, jobId: options.jobId }, 'events could not be written; trying again')
         await pause(backoffMs, closing.signal)
@@ -184,6 +222,8 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
 
   return {
     write,
+    spent,
+    spend,
     drained: () => wait(() => unsentChars < BOUND_CHARS),
     flushed() {
       hurried = pumping

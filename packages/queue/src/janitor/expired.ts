@@ -21,7 +21,7 @@ export async function removeExpired(
     for (const member of members) {
       const [id = '', tenant = '', batchId = '', session = ''] = member.split('|')
       await queue.remove(id)
-      const pipeline = client.pipeline().del(keys.job(id), keys.log(id)).zrem(keys.jobs(tenant), id)
+      const pipeline = client.pipeline().del(keys.job(id), keys.log(id), keys.attempts(id)).zrem(keys.jobs(tenant), id)
       for (const state of END_STATES) pipeline.zrem(keys.state(tenant, state), id)
       if (batchId !== '') pipeline.zrem(keys.batch(tenant, batchId), id)
       if (session !== '') pipeline.zrem(keys.session(tenant, session), id)

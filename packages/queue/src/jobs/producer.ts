@@ -20,6 +20,7 @@ import { openEnvelope, sealEnvelope } from './envelope.js'
 import { listJobs } from './listing.js'
 import { VIEW_FIELDS, viewOf } from './record.js'
 import { parseJson } from './seal.js'
+import { readView } from './view.js'
 
 const CALL_MS = 5_000
 /** A batch is up to 1,000 jobs and 16 MiB. */
@@ -182,7 +183,7 @@ export function createProducer(
     enqueue: ({ tenant, spec, idempotencyKey, retryOf }) =>
       call(enqueueOne({ id: newJobId(), tenant, spec, idempotencyKey, retryOf })),
     enqueueBatch: (tenant, items) => call(enqueueMany(tenant, items), BATCH_CALL_MS),
-    get: (tenant, id) => call(view(tenant, id)),
+    get: (tenant, id) => call(readView(client, keys, tenant, id)),
     list: (tenant, query) => call(listJobs(client, keys, tenant, query)),
     cancel: (tenant, id, reason) => call(cancel(tenant, id, reason)),
     retry: (tenant, id) => call(retry(tenant, id)),

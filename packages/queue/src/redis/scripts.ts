@@ -2,6 +2,7 @@ import { FleetError } from '@claude-fleet/core'
 import type { ChainableCommander, Redis } from 'ioredis'
 import { z } from 'zod'
 import { ABANDON } from './scripts/abandon.js'
+import { ACCOUNT } from './scripts/account.js'
 import { APPEND } from './scripts/append.js'
 import { BEAT } from './scripts/beat.js'
 import { BEGIN } from './scripts/begin.js'
@@ -24,6 +25,7 @@ const SCRIPTS = {
   fleetBeat: BEAT,
   fleetRenew: RENEW,
   fleetReap: REAP,
+  fleetAccount: ACCOUNT,
 } as const
 export type ScriptName = keyof typeof SCRIPTS
 

@@ -1,22 +1,33 @@
 /** A job may begin this much before its time: clocks of Redis and of a worker tick apart. */
 const EARLY_MS = 250
+/** A job that has lost this many workers fails, whatever its attempts allow. */
+const LOSSES_MAX = 3
+/** How long a job rests that may not begin beside another suspect. */
+const APART_MS = 1_000
 
 /**
  * Begins an attempt: gives it its number and makes its fence the only one that may write. Repeated with the same fence
  * it answers the same.
  *
- * ARGV[3] fence, [4] worker id, [5] attempts the job may have, [6] retention ms, [7] tenant, [8] lock token.
+ * A worker that is lost takes all its jobs along, and one of them may be the cause. Losses are counted apart from
+ * failures. A job whose next loss would be its last is a suspect: a worker runs one of them at a time, so that the job
+ * that kills its workers dies by its last loss without taking along those it had run beside.
+ *
+ * ARGV[3] fence, [4] worker id, [5] attempts the job may have, [6] retention ms, [7] tenant, [8] lock token, [9] `1`: a
+ * suspect may not begin here now.
  * Answers one of
  * - `unlocked`: BullMQ has given the job to another since;
  * - `missing`: no such record for this tenant;
  * - `sealed` + end event: it had ended, or ends now because it was cancelled or lost its last worker;
  * - `early` + ms: it is not due yet;
+ * - `apart` + ms: it is a suspect;
  * - `run` + attempt, failures, seq, createdAt, queueMs, USD spent before.
  */
 export const BEGIN = `
 local r = redis.call('HMGET', JOB, 'tenant', 'state', 'fence', 'seal', 'cancel', 'attempt', 'failures', 'seq', 'dueAt',
-  'createdAt', 'delayMs', 'worker')
+  'createdAt', 'delayMs', 'worker', 'losses', 'begunSeq')
 local tenant, state, attempt, failures, seq = r[1], r[2], tonumber(r[6]), tonumber(r[7]), tonumber(r[8])
+local losses, attempts = tonumber(r[13] or 0), tonumber(ARGV[5])
 if not tenant or tenant ~= ARGV[7] then return { 'missing' } end
 if r[4] then return { 'sealed', r[4] } end
 local function run()
@@ -26,6 +37,14 @@ if r[3] == ARGV[3] and state == 'active' then return run() end
 -- A worker that slept between claim and begin must not end the attempt that took its place.
 if redis.call('GET', BULL .. ID .. ':lock') ~= ARGV[8] then return { 'unlocked' } end
 local now, retention = now_ms(), ARGV[6]
+local ran
+if state == 'active' then
+  -- Nobody settled the attempt before this one: its worker is gone.
+  losses = losses + 1
+  redis.call('HSET', JOB, 'losses', int(losses))
+  ran = close(attempt, 'lost', 'WORKER_LOST', now)
+  count('lost')
+end
 if r[5] then
   local json = event('cancelled', attempt, seq + 1, now, { reason = r[5] })
   append(seq + 1, '[' .. json .. ']')
@@ -36,24 +55,31 @@ if (state == 'delayed' or state == 'parked') and r[9] and tonumber(r[9]) > now +
   return { 'early', int(tonumber(r[9]) - now) }
 end
 if state == 'active' then
-  -- Nobody settled the attempt before this one: its worker is gone.
-  failures = failures + 1
-  local final = failures >= tonumber(ARGV[5])
+  -- An attempt that wrote nothing had not begun to spend, so the caller's own limit does not count it.
+  local limit = seq == tonumber(r[14] or -1) and ${LOSSES_MAX} or math.min(attempts, ${LOSSES_MAX})
+  local final = losses >= limit
+  local details = { worker = r[12], losses = losses }
+  if ran and next(ran.tools) then details.toolsRun = ran.tools end
   local fault = { code = 'WORKER_LOST', message = 'the worker was lost while it ran the job', retryable = true,
-    attempt = attempt, details = { worker = r[12] } }
-  redis.call('HSET', JOB, 'failures', int(failures))
+    attempt = attempt, details = details }
+  seq = seq + 1
   if final then
-    local json = event('failed', attempt, seq + 1, now, { error = fault })
-    append(seq + 1, '[' .. json .. ']')
-    seal('failed', seq + 1, json, now, retention)
+    local json = event('failed', attempt, seq, now, { error = fault })
+    append(seq, '[' .. json .. ']')
+    seal('failed', seq, json, now, retention)
     return { 'sealed', json }
   end
-  seq = seq + 1
   append(seq, '[' .. event('retry', attempt, seq, now, { error = fault, nextAttempt = attempt + 1, delayMs = 0 }) .. ']')
+  move(tenant, state, 'waiting')
+  redis.call('HSET', JOB, 'fence', '')
+  state = 'waiting'
 end
+if ARGV[9] == '1' and losses > 0 and losses + 1 >= math.min(attempts, ${LOSSES_MAX}) then return { 'apart', '${APART_MS}' } end
 attempt = attempt + 1
 move(tenant, state, 'active')
-redis.call('HSET', JOB, 'fence', ARGV[3], 'worker', ARGV[4], 'attempt', int(attempt))
+redis.call('HSET', JOB, 'fence', ARGV[3], 'worker', ARGV[4], 'attempt', int(attempt), 'begunSeq', int(seq))
+note({ attempt = attempt, worker = ARGV[4], startedAt = now, outcome = 'running', costUsd = 0, usage = {}, tools = {},
+  fence = ARGV[3] })
 redis.call('HSETNX', JOB, 'startedAt', int(now))
 redis.call('HSETNX', JOB, 'queueMs', int(math.max(0, now - tonumber(r[10]) - tonumber(r[11] or 0))))
 redis.call('HDEL', JOB, 'resumesAt', 'dueAt')

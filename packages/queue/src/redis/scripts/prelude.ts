@@ -74,6 +74,7 @@ local function seal(state, seq, json, now, retention, first_text)
   redis.call('ZADD', P .. ':ended', int(now), ID .. '|' .. tenant .. '|' .. (r[6] or '') .. '|' .. (r[7] or ''))
   redis.call('PEXPIRE', JOB, retention)
   redis.call('PEXPIRE', LOG, retention)
+  redis.call('PEXPIRE', P .. ':attempts:' .. ID, retention)
   local key = P .. ':stats:' .. tenant .. ':' .. int(math.floor(now / 60000))
   redis.call('HINCRBY', key, state, 1)
   bucket(key, 'q', r[5])
@@ -82,32 +83,54 @@ local function seal(state, seq, json, now, retention, first_text)
   redis.call('PEXPIRE', key, '${STATS_KEPT_MS}')
 end
 
--- What an attempt cost, added to the job and to the tenant's totals.
-local function spend(tenant, cost, usage, tools)
+-- The ledger of a job: what each attempt came to and cost. An entry is absolute; sums get the difference.
+local LEDGER = P .. ':attempts:' .. ID
+local function entry(attempt)
+  local json = redis.call('HGET', LEDGER, int(tonumber(attempt)))
+  return json and cjson.decode(json)
+end
+local function note(e) redis.call('HSET', LEDGER, int(e.attempt), cjson.encode(e)) end
+local function close(attempt, outcome, code, now)
+  local e = entry(attempt)
+  if not e then return nil end
+  e.outcome, e.code, e.endedAt = outcome, code ~= '' and code or nil, now
+  note(e)
+  return e
+end
+
+-- What an attempt has cost so far: put into its entry, and added to the job and to the tenant's totals.
+local function spend(tenant, attempt, cost, usage, tools)
+  local e = entry(attempt) or { attempt = tonumber(attempt), outcome = 'running', costUsd = 0, usage = {}, tools = {} }
   local totals = P .. ':totals:' .. tenant
   for name, amount in pairs(usage) do
-    if amount ~= 0 then
-      redis.call('HINCRBY', JOB, name, int(amount))
-      redis.call('HINCRBY', totals, name, int(amount))
+    local more = amount - (e.usage[name] or 0)
+    if more ~= 0 then
+      redis.call('HINCRBY', JOB, name, int(more))
+      redis.call('HINCRBY', totals, name, int(more))
     end
   end
-  if tonumber(cost) > 0 then
-    redis.call('HINCRBYFLOAT', JOB, 'costUsd', cost)
-    redis.call('HINCRBYFLOAT', totals, 'costUsd', cost)
+  local more = tonumber(cost) - e.costUsd
+  if more ~= 0 then
+    local usd = string.format('%.10f', more)
+    redis.call('HINCRBYFLOAT', JOB, 'costUsd', usd)
+    redis.call('HINCRBYFLOAT', totals, 'costUsd', usd)
     local now = now_ms()
     local minute = P .. ':stats:' .. tenant .. ':' .. int(math.floor(now / 60000))
-    redis.call('HINCRBYFLOAT', minute, 'costUsd', cost)
+    redis.call('HINCRBYFLOAT', minute, 'costUsd', usd)
     redis.call('PEXPIRE', minute, '${STATS_KEPT_MS}')
     local day = P .. ':spent:' .. tenant .. ':' .. int(math.floor(now / 86400000))
-    redis.call('INCRBYFLOAT', day, cost)
+    redis.call('INCRBYFLOAT', day, usd)
     redis.call('PEXPIRE', day, '${SPENT_KEPT_MS}')
   end
   for name, times in pairs(tools) do
-    local f = 'tool:' .. name
+    local f, again = 'tool:' .. name, times - (e.tools[name] or 0)
     -- Tools of MCP servers can have any name; the hash must not grow without end.
-    if redis.call('HLEN', totals) < ${TOOL_NAMES_MAX} or redis.call('HEXISTS', totals, f) == 1 then
-      redis.call('HINCRBY', totals, f, int(times))
+    if again ~= 0 and (redis.call('HLEN', totals) < ${TOOL_NAMES_MAX} or redis.call('HEXISTS', totals, f) == 1) then
+      redis.call('HINCRBY', totals, f, int(again))
     end
   end
+  e.costUsd, e.usage, e.tools = tonumber(cost), usage, tools
+  note(e)
+  return e
 end
 `
