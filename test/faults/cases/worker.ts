@@ -95,7 +95,6 @@ export const WORKER_CASES: FaultCase[] = [
   {
     name: 'poison job that takes its worker along each time',
     injection: 'kill -9 of the worker whenever the job has begun; the worker starts again at once',
-    notYet: 'the jobs beside it are charged for its losses',
     extraStarts: 20,
     async run(rig) {
       let generation = 0

@@ -141,17 +141,17 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     const decision = await admission.admit({ tenant, spec })
     // A job that has ended or is to end needs no admission: it goes on, to be told so.
     if (decision.type === 'hold' && !(await isEnding(held.id))) return { type: 'delay', ms: decision.ms }
-    const begin = async (alone: boolean) => {
+    const beginAttempt = async (alone: boolean) => {
       const { workerId, retentionMs } = options
       const known = [keys.prefix, held.id, held.fence, workerId, spec.attempts, retentionMs, tenant, token()]
       return unlessLost(held, runScript(client, 'fleetBegin', keys.job(held.id), [...known, alone ? '0' : '1']))
     }
-    let answer = await begin(false)
+    let answer = await beginAttempt(false)
     if (answer?.[0] === 'apart' && suspect === undefined) {
       // No await between the look and this: two suspects cannot both begin.
       suspect = held.id
       log.warn({ jobId: held.id }, 'a job that lost its workers has its last try, apart from others of its kind')
-      answer = await begin(true)
+      answer = await beginAttempt(true)
     }
     const [word, ...rest] = answer ?? ['lost']
     switch (word) {

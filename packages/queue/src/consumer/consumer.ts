@@ -14,7 +14,7 @@ import { createAttempts } from './attempts.js'
 import { parseControl } from './control.js'
 import { createLocks, type LockHold, type Locks, type Renewal } from './locks.js'
 import { createReaper } from './reaper.js'
-import { quarantineBroken } from './quarantine.js'
+import { quarantineBroken, quarantineOversized } from './quarantine.js'
 import { LOCK_TIMING, type LockTiming } from './timing.js'
 
 const START_MS = 10_000
@@ -59,7 +59,8 @@ export function createConsumer(
   let lookTimer: NodeJS.Timeout | undefined
 
   const reach = createReach(client)
-  const reaper = createReaper({ client, keys, log }, timing)
+  const alsoDo = () => quarantineOversized({ client, keys, log }, options.retentionMs)
+  const reaper = createReaper({ client, keys, log, alsoDo }, timing)
   const attempts = createAttempts({ ...deps, client, keys, locks: heldLocks }, options)
 
   function heldLocks(): Locks {

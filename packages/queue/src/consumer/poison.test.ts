@@ -24,16 +24,16 @@ test('a job that kills its worker each time fails after three, and the jobs besi
   const begun: { prompt: string; attempt: number }[] = []
   const living = new Set<ChildProcess>()
   let deaths = 0
-  let over = false
+  const over = new AbortController()
   /** One worker, started again whenever it dies, as an init system does. */
   const keepAlive = (async () => {
-    while (!over) {
+    while (!over.signal.aborted) {
       const child = fork(SCRIPT, [server.url, fleet.prefix, `w${deaths}`])
       living.add(child)
       child.on('message', (message) => begun.push(message as { prompt: string; attempt: number }))
       await once(child, 'exit')
       living.delete(child)
-      if (!over) deaths += 1
+      if (!over.signal.aborted) deaths += 1
     }
   })()
   try {
@@ -48,7 +48,7 @@ test('a job that kills its worker each time fails after three, and the jobs besi
     expect(deaths).toBe(3)
     expect(begun.filter(({ prompt }) => prompt === 'poison').map(({ attempt }) => attempt)).toEqual([1, 2, 3])
   } finally {
-    over = true
+    over.abort()
     for (const child of living) child.kill('SIGKILL')
     await keepAlive
   }

@@ -6,42 +6,44 @@ import type { Log } from '../types.js'
 
 /** The JSON fields that BullMQ parses as it takes a job. It never gets past one that it cannot parse. */
 const JSON_FIELDS = ['data', 'opts', 'progress'] as const
+/** More than a batch's body, the largest that a producer accepts. */
+const DATA_BYTES_MAX = 20 * 1024 * 1024
+/** Jobs of each list that are looked at before they are claimed. */
+const NEXT_IN_LINE = 50
+
+export interface QuarantineDeps {
+  client: Redis
+  keys: Keys
+  log: Log
+}
 
 /**
  * Moves active jobs that BullMQ cannot parse to `{prefix}:quarantine:{id}`: it would hand them out for ever. Their
  * records, if any, end as `INVALID_JOB`. Resolves to how many were moved.
  */
-export async function quarantineBroken(
-  { client, keys, log }: { client: Redis; keys: Keys; log: Log },
-  retentionMs: number,
-): Promise<number> {
+export async function quarantineBroken(deps: QuarantineDeps, retentionMs: number): Promise<number> {
+  const { client, keys } = deps
   let moved = 0
   for (const id of await client.lrange(keys.bull('active'), 0, -1)) {
     const fields = await client.hmget(keys.bullJob(id), ...JSON_FIELDS)
     if (fields.every((text) => text === null || text === '' || parseJson(text) !== undefined)) continue
-    log.error({ jobId: id }, 'a job of the queue is not JSON; it was put into quarantine')
-    const quarantine = `${keys.prefix}:quarantine:${id}`
-    await client
-      .multi()
-      .lrem(keys.bull('active'), 0, id)
-      .lrem(keys.bull('wait'), 0, id)
-      .zrem(keys.bull('prioritized'), id)
-      .zrem(keys.bull('delayed'), id)
-      .srem(keys.bull('stalled'), id)
-      .del(`${keys.bullJob(id)}:lock`)
-      .rename(keys.bullJob(id), quarantine)
-      .pexpire(quarantine, retentionMs)
-      .exec()
-    await runScript(client, 'fleetAbandon', keys.job(id), [
-      keys.prefix,
-      id,
-      'INVALID_JOB',
-      'the job in the queue is not JSON',
-      retentionMs,
-      '{}',
-      '0',
-    ])
+    await quarantine(deps, id, 'the job in the queue is not JSON', retentionMs)
     moved += 1
   }
   return moved
+}
+
+/** As `quarantineBroken`, for jobs that are next in line and whose data are larger than any producer's: not parsed. */
+export async function quarantineOversized(deps: QuarantineDeps, retentionMs: number): Promise<number> {
+  const { client, keys } = deps
+  const ids = await runScript(client, 'fleetScreen', keys.bull('wait'), [keys.prefix, '', DATA_BYTES_MAX, NEXT_IN_LINE])
+  for (const id of ids) await quarantine(deps, id, `the data of the job exceed ${DATA_BYTES_MAX} bytes`, retentionMs)
+  return ids.length
+}
+
+async function quarantine({ client, keys, log }: QuarantineDeps, id: string, fault: string, retentionMs: number) {
+  log.error({ jobId: id, fault }, 'a job of the queue cannot be read; it was put into quarantine')
+  await runScript(client, 'fleetQuarantine', keys.job(id), [keys.prefix, id, retentionMs])
+  const args = [keys.prefix, id, 'INVALID_JOB', fault, retentionMs, '{}', '0']
+  await runScript(client, 'fleetAbandon', keys.job(id), args)
 }

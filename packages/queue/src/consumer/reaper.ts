@@ -16,11 +16,16 @@ export interface Reaper {
   stop(): Promise<void>
 }
 
+export interface ReaperDeps {
+  client: Redis
+  keys: Keys
+  log: Log
+  /** What else the one that does the work looks after, each tick. */
+  alsoDo?: () => Promise<unknown>
+}
+
 /** `timing.reapMs` apart it ticks; see the `reap` script for what a tick does. */
-export function createReaper(
-  { client, keys, log }: { client: Redis; keys: Keys; log: Log },
-  timing: LockTiming,
-): Reaper {
+export function createReaper({ client, keys, log, alsoDo }: ReaperDeps, timing: LockTiming): Reaper {
   const instance = randomUUID()
   const leaseMs = 3 * timing.reapMs
   let timer: NodeJS.Timeout | undefined
@@ -37,6 +42,7 @@ export function createReaper(
           'there was a gap in the service of Redis; nothing is taken over for a while',
         )
       }
+      if (word !== 'other' && from === '0') await alsoDo?.()
       const rescued = word === 'reaped' ? ids : []
       for (const jobId of rescued) log.warn({ jobId }, 'a job whose lock had lapsed went back to the queue')
       from = word === 'reaped' && detail !== '' ? detail : undefined

@@ -44,6 +44,9 @@ export function createJanitor({ redis, log }: QueueDeps, options: JanitorOptions
     const sealed = await repairSealed({ client, keys, queue, log }, comparedTo, now)
     comparedTo = sealed.comparedTo
     const abandoned = await abandonUnplaced(now)
+    if ((await client.exists(keys.bull('repeat'))) === 1) {
+      log.error({ key: keys.bull('repeat') }, 'somebody wrote a schedule into the queue; the fleet makes none')
+    }
     return { removed, repaired: sealed.repaired + abandoned }
   }
 

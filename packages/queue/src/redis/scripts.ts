@@ -9,9 +9,11 @@ import { BEGIN } from './scripts/begin.js'
 import { CANCEL } from './scripts/cancel.js'
 import { ENQUEUE } from './scripts/enqueue.js'
 import { PRELUDE } from './scripts/prelude.js'
+import { QUARANTINE } from './scripts/quarantine.js'
 import { REAP } from './scripts/reap.js'
 import { RENEW } from './scripts/renew.js'
 import { RIPEN } from './scripts/ripen.js'
+import { SCREEN } from './scripts/screen.js'
 import { SETTLE } from './scripts/settle.js'
 
 const SCRIPTS = {
@@ -26,6 +28,8 @@ const SCRIPTS = {
   fleetRenew: RENEW,
   fleetReap: REAP,
   fleetAccount: ACCOUNT,
+  fleetQuarantine: QUARANTINE,
+  fleetScreen: SCREEN,
 } as const
 export type ScriptName = keyof typeof SCRIPTS
 

@@ -7,6 +7,7 @@ import {
   type StreamEvent,
 } from '@claude-fleet/core'
 import { createConsumer } from '../consumer/consumer.js'
+import { OPEN_GATE } from '../admission/gate.js'
 import { createAdmin } from '../admin/admin.js'
 import { createJanitor } from '../janitor/janitor.js'
 import { createProducer } from '../jobs/producer.js'
@@ -44,10 +45,14 @@ export async function openFleet(url: string, options: { retentionMs?: number; pr
 
   async function consume(
     run: (claim: Claim) => Promise<AttemptOutcome>,
-    { workerId = 'w1', concurrency = 4, timing = LOCK_TIMING, log = QUIET } = {},
+    { workerId = 'w1', concurrency = 4, timing = LOCK_TIMING, log = QUIET, admission = OPEN_GATE } = {},
   ): Promise<Consumer> {
     const own = await connectRedis({ url, name: workerId, mode: 'worker' })
-    const consumer = createConsumer({ redis: own, log, run }, { prefix, workerId, concurrency, retentionMs }, timing)
+    const consumer = createConsumer(
+      { redis: own, log, run, admission },
+      { prefix, workerId, concurrency, retentionMs },
+      timing,
+    )
     consumers.push({ consumer, close: () => own.close() })
     await consumer.start()
     return consumer

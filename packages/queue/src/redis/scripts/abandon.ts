@@ -18,6 +18,7 @@ if ARGV[7] == '1' then
     return { 'kept' }
   end
 end
+if ARGV[3] == 'INVALID_JOB' then count('invalid') end
 local now, seq, attempt = now_ms(), tonumber(r[3]) + 1, tonumber(r[4])
 local fault = { code = ARGV[3], message = ARGV[4], retryable = false, attempt = attempt, details = cjson.decode(ARGV[6]) }
 local json = event('failed', attempt, seq, now, { error = fault })
