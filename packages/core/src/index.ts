@@ -98,3 +98,4 @@ export {
   type QueueSettings,
   type WorkerSettings,
 } from './settings/settings.js'
+export { readBoardSettings, type BoardSettings } from './settings/board.js'

@@ -1,6 +1,6 @@
 import { examples, type Commands } from '../commands.js'
 import { demo } from '../demo/demo.js'
-import { serveApi, serveWorker } from './roles.js'
+import { serveApi, serveBoard, serveWorker } from './roles.js'
 import { up } from './up.js'
 
 /** `up`, `demo` and the services, each of which runs in this process. */
@@ -21,6 +21,9 @@ export function addServiceCommands({ command, action, terminal }: Commands): voi
     .option('--json', 'changes nothing: the log is JSON lines')
     .addHelpText('after', examples('REDIS_URL=redis://127.0.0.1:6379 claude-fleet api'))
     .action(action(() => serveApi(terminal)))
+  command('board', "run the operators' site in this process")
+    .option('--json', 'changes nothing: the log is JSON lines')
+    .action(action(() => serveBoard(terminal)))
   command('worker', 'run a worker in this process')
     .option('--json', 'changes nothing: the log is JSON lines')
     .addHelpText('after', examples('REDIS_URL=redis://127.0.0.1:6379 FLEET_CONCURRENCY=4 claude-fleet worker'))

@@ -1,4 +1,4 @@
-import { readApiSettings, readWorkerSettings } from '@claude-fleet/core'
+import { readApiSettings, readBoardSettings, readWorkerSettings } from '@claude-fleet/core'
 import { pino, type Logger } from 'pino'
 import type { Terminal } from '../terminal.js'
 import { serve } from './serve.js'
@@ -12,6 +12,19 @@ export function serveApi(terminal: Terminal): Promise<number> {
       // Loaded here, so that a command such as `run` does not pay for a server it does not start.
       const { startApi } = await import('@claude-fleet/api')
       return startApi(settings, { log: serviceLog('api', settings.logLevel) })
+    },
+    terminal,
+  )
+}
+
+/** `board`: the operators' site in this process. Resolves to the exit code. */
+export function serveBoard(terminal: Terminal): Promise<number> {
+  return serve(
+    'board',
+    async () => {
+      const settings = readBoardSettings(terminal)
+      const { startBoard } = await import('@claude-fleet/board')
+      return startBoard(settings, { log: serviceLog('board', settings.logLevel) })
     },
     terminal,
   )

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { startEmbeddedRedis } from '@claude-fleet/queue/embedded'
 import { EXIT } from '../exit-code.js'
@@ -9,7 +10,7 @@ import { createOwned, type Owned } from './owned.js'
 const STOP_GRACE_MS = 90_000
 
 /**
- * `up`: API and worker on this machine, on a private Redis unless `REDIS_URL` names one. Runs until a signal; ends
+ * `up`: API, operators' site and worker on this machine, on a private Redis unless `REDIS_URL` names one. Runs until a signal; ends
  * everything it started. Resolves to the exit code.
  */
 export async function up({ json = false }: { json?: boolean }, terminal: Terminal): Promise<number> {
@@ -26,16 +27,31 @@ export async function up({ json = false }: { json?: boolean }, terminal: Termina
   })
   const services: ServiceProcess[] = []
   await using owned = createOwned()
-  const env = { ...terminal.env, REDIS_URL: terminal.env['REDIS_URL'] || (await startPrivateRedis(terminal, owned)) }
-  for (const role of ['api', 'worker']) {
+  const { password, isNew } = passwordOf(terminal)
+  const env = {
+    ...terminal.env,
+    REDIS_URL: terminal.env['REDIS_URL'] || (await startPrivateRedis(terminal, owned)),
+    ...(isNew && { FLEET_ADMIN_PASSWORD: password }),
+  }
+  for (const role of ['api', 'board', 'worker']) {
     const service = await startService(role, terminal, { env, onOutput: (line) => terminal.stdout.write(`${line}\n`) })
     services.push(owned.add(service, (started) => started.stop(STOP_GRACE_MS)))
   }
-  const url = services[0]?.ready.url
-  if (json) say(terminal, JSON.stringify({ type: 'up', url }))
+  const [url, board] = services.map((service) => service.ready.url)
+  const user = terminal.env['FLEET_ADMIN_USER'] || 'admin'
+  if (json) say(terminal, JSON.stringify({ type: 'up', url, board, ...(isNew && { user, password }) }))
   else say(terminal, `claude-fleet is up: ${url}   try: FLEET_URL=${url} claude-fleet run "hello"   stop: Ctrl-C`)
+  // Printed once, to who started it; it is new at each start.
+  if (!json)
+    say(terminal, `operators' site: ${board}   ${isNew ? `sign in: ${user} ${password}` : `sign in as ${user}`}`)
   say(terminal, await Promise.race([stopped, ...services.map((service) => service.ended)]))
   return signals > 0 ? EXIT.ok : EXIT.unreachable
+}
+
+/** The password of the operators' site: the one that is set, else one made for this start. */
+function passwordOf({ env }: Pick<Terminal, 'env'>): { password: string; isNew: boolean } {
+  const isNew = !env['FLEET_ADMIN_PASSWORD'] && !env['FLEET_ADMIN_PASSWORD_FILE']
+  return { password: randomBytes(12).toString('base64url'), isNew }
 }
 
 /** A Redis of this command's own; its data stay in the state folder. */

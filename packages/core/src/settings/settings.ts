@@ -5,13 +5,15 @@ import { readCredentials, type Credential } from './credentials.js'
 import { readSecret, readSettings, SettingsError, type SettingsSource } from './read.js'
 import * as value from './values.js'
 
-const SECRETS: ReadonlySet<string> = new Set(['REDIS_URL', 'FLEET_API_KEY', 'FLEET_ADMIN_PASSWORD'])
+/** Settings that may hold a secret; each may also be given as `NAME_FILE`. */
+export const SECRETS: ReadonlySet<string> = new Set(['REDIS_URL', 'FLEET_API_KEY', 'FLEET_ADMIN_PASSWORD'])
 
 /** Names that a job may never set, whatever the operator lists: each runs code in claude or moves its key elsewhere. */
 const NEVER_ALLOWED_ENV =
   /^(BUN_|NODE_|LD_|DYLD_|ANTHROPIC_|CLAUDE_|AWS_|GOOGLE_|GIT_|MCP_|OTEL_|XDG_|BASH|SHELLOPTS$|PROMPT_COMMAND$|PS4$|ENV$|PATH$|HOME$|SHELL$|IFS$|TMPDIR$|IS_SANDBOX$|FLEET_|(HTTPS?|NO|ALL)_PROXY$|SSL_CERT_)/i
 
-const shared = {
+/** What every part that speaks to Redis reads. */
+export const shared = {
   REDIS_URL: value.redisUrl,
   FLEET_PREFIX: value.prefix.default('fleet'),
   FLEET_LOG_LEVEL: value.logLevel.default('info'),
@@ -190,7 +192,8 @@ function readApiKeys(source: SettingsSource): ApiKey[] {
   return keys
 }
 
-function queueSettings(read: {
+/** The shared settings by their names in the code. */
+export function queueSettings(read: {
   REDIS_URL: string
   FLEET_PREFIX: string
   FLEET_LOG_LEVEL: string

@@ -90,7 +90,10 @@ function faultsOf(fault: FleetError): FieldFault[] {
 }
 
 function headersOf(fault: FleetError, status: number): Record<string, string> {
-  if (status === 401) return { 'www-authenticate': 'Bearer realm="claude-fleet"' }
+  if (status === 401) {
+    const { challenge } = fault.details
+    return { 'www-authenticate': typeof challenge === 'string' ? challenge : 'Bearer realm="claude-fleet"' }
+  }
   if (status === 503) return { 'retry-after': String(RETRY_AFTER_SECONDS) }
   const { allow } = fault.details
   return status === 405 && typeof allow === 'string' ? { allow } : {}

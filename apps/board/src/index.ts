@@ -1,0 +1,1 @@
+export { startBoard, type BoardDeps, type BoardService } from './server.js'
