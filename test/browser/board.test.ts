@@ -164,9 +164,9 @@ test.each([
   await page.getByRole('region', { name: 'Workers' }).getByText('worker-1').waitFor()
   const overflow = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
   expect(overflow).toBeLessThanOrEqual(0)
-  const [ground, ink] = (await page.evaluate(
+  const [ground, ink] = await page.evaluate<[string, string]>(
     '[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]',
-  )) as [string, string]
+  )
   const light = (colour: string) => Number(/\d+/.exec(colour)?.[0]) > 128
   expect([light(ground), light(ink)]).toEqual(name === 'dark' ? [false, true] : [true, false])
   await page.screenshot({ path: join(SHOTS, `fleet-${name}.png`), fullPage: true })

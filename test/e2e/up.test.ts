@@ -12,6 +12,7 @@ test('up runs a fleet on a private Redis, and a signal ends all of it', async ()
   const up = startNode([CLAUDE_FLEET, 'up'], {
     env: {
       FLEET_API_PORT: '0',
+      FLEET_BOARD_PORT: '0',
       FLEET_STATE_DIR: join(folder.path, 'state'),
       FLEET_WORKSPACE_ROOT: join(folder.path, 'ws'),
       ANTHROPIC_BASE_URL: model.url,

@@ -1,5 +1,5 @@
-import { html, useEffect, useRef, type Node } from '/vendor/preact.js'
-import UPlot from '/vendor/uplot.js'
+import { html, useEffect, useRef, type Node } from './vendor/preact.js'
+import UPlot from './vendor/uplot.js'
 
 export interface Line {
   label: string

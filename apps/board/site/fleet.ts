@@ -1,4 +1,4 @@
-import { html, useEffect, useState, type Node } from '/vendor/preact.js'
+import { html, useEffect, useState, type Node } from './vendor/preact.js'
 import { ask, type Fleet, type Minute, type Page, type Worker } from './api.js'
 import { Chart } from './chart.js'
 import { confirmed } from './confirm.js'

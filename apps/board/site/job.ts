@@ -1,4 +1,4 @@
-import { html, useEffect, useState, type Node } from '/vendor/preact.js'
+import { html, useEffect, useState, type Node } from './vendor/preact.js'
 import { ask, END_STATES, type Entry, type JobView, type StreamEvent } from './api.js'
 import { confirmed } from './confirm.js'
 import { duration, usd, visible } from './format.js'

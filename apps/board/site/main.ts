@@ -1,4 +1,4 @@
-import { html, render } from '/vendor/preact.js'
+import { html, render } from './vendor/preact.js'
 import { FleetPage } from './fleet.js'
 import { JobPage } from './job.js'
 

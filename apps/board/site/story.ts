@@ -35,7 +35,10 @@ export function addEvent(blocks: readonly Block[], event: StreamEvent): readonly
 
 function blockOf(event: StreamEvent): Block {
   const { type, seq, ts, attempt } = event
-  const text = (name: string) => String(event[name] ?? '')
+  const text = (name: string) => {
+    const value = event[name]
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
+  }
   const error = (event['error'] ?? {}) as { code?: string; message?: string }
   const block = { seq, ts, kind: type }
   switch (type) {

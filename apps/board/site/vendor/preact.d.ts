@@ -1,4 +1,4 @@
-/** What the pages use of the library that `/vendor/preact.js` serves. */
+/** What the pages use of the library that `/site/vendor/preact.js` serves. */
 
 export interface Node {
   readonly type: unknown

@@ -1,4 +1,4 @@
-/** What the pages use of the library that `/vendor/uplot.js` serves. */
+/** What the pages use of the library that `/site/vendor/uplot.js` serves. */
 
 export interface Series {
   label?: string

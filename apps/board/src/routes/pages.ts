@@ -24,7 +24,7 @@ export function addPages(router: IRouter): void {
     'uplot.css': join(dirname(require.resolve('uplot')), 'uPlot.min.css'),
   }
   for (const [name, file] of Object.entries(vendor)) {
-    router.get(`/vendor/${name}`, (_req, res) =>
+    router.get(`/site/vendor/${name}`, (_req, res) =>
       res.sendFile(file, { etag: false, cacheControl: false, dotfiles: 'allow' }),
     )
   }

@@ -28,8 +28,8 @@ export async function startTestBoard() {
   return {
     url: board.url,
     /** As the signed-in operator, unless the headers say otherwise. */
-    ask: (path: string, init: RequestInit & { headers?: Record<string, string> } = {}) =>
-      fetch(board.url + path, { ...init, headers: { authorization: basic, ...init.headers } }),
+    ask: (path: string, { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> } = {}) =>
+      fetch(board.url + path, { method, headers: { authorization: basic, ...headers } }),
     enqueue: async (tenant: string, input: JobInput) =>
       (await producer.enqueue({ tenant, spec: jobSpecSchema.parse(input) })).job.id,
     async stop() {
