@@ -25,14 +25,14 @@ RUN apt-get update \
   && apt-get install --yes --no-install-recommends ca-certificates git tini \
   && rm -rf /var/lib/apt/lists/* \
   && setpriv --version \
-  && install -d -o 1000 -g 1000 /var/lib/claude-fleet/workspaces /var/lib/claude-fleet/state /run/claude-fleet
+  && install -d -o 1000 -g 1000 /var/lib/claude-fleet/workspaces /var/lib/claude-fleet/state
 # Owned by root: neither the service nor a tool of a job can change the program.
 COPY --from=build /out /opt/claude-fleet
 RUN ln -s /opt/claude-fleet/apps/cli/bin/claude-fleet.mjs /usr/local/bin/claude-fleet && claude-fleet --version
 ENV NODE_ENV=production \
   FLEET_WORKSPACE_ROOT=/var/lib/claude-fleet/workspaces \
   FLEET_STATE_DIR=/var/lib/claude-fleet/state \
-  FLEET_HEALTH_DIR=/run/claude-fleet
+  FLEET_HEALTH_DIR=/var/lib/claude-fleet/state/health
 WORKDIR /var/lib/claude-fleet
 USER 1000:1000
 EXPOSE 3000 3001

@@ -20,6 +20,7 @@ const CHECKS = {
     '--output-logs=errors-only',
   ],
   unused: [bin('knip'), '--no-progress', '--no-config-hints'],
+  deploy: [process.execPath, 'scripts/lint-deploy.mjs'],
   words: [process.execPath, 'scripts/check-words.mjs'],
 }
 

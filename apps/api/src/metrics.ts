@@ -12,11 +12,16 @@ export interface Metrics {
 }
 
 /** Metrics of this process and of the whole fleet. No label names a tenant, for the page needs no key. */
-export function createMetrics(admin: Pick<Admin, 'countsByState' | 'workers'>): Metrics {
+export function createMetrics(admin: Pick<Admin, 'stats' | 'workers'>): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
   const jobs = new Gauge({ name: 'claude_fleet_jobs', help: 'Jobs by state', labelNames: ['state'], registers })
+  const oldest = new Gauge({
+    name: 'claude_fleet_oldest_waiting_seconds',
+    help: 'How long the oldest waiting job has waited',
+    registers,
+  })
   const workers = new Gauge({ name: 'claude_fleet_workers', help: 'Live workers', registers })
   const running = new Gauge({ name: 'claude_fleet_attempts_running', help: 'Attempts in progress', registers })
   const redisUp = new Gauge({ name: 'claude_fleet_redis_up', help: '1 when Redis answered this scrape', registers })
@@ -30,14 +35,15 @@ export function createMetrics(admin: Pick<Admin, 'countsByState' | 'workers'>): 
 
   async function readFleet(): Promise<void> {
     try {
-      const [counts, live] = await Promise.all([admin.countsByState(undefined), admin.workers()])
-      for (const state of JOB_STATES) jobs.set({ state }, counts[state])
+      const [figures, live] = await Promise.all([admin.stats(undefined), admin.workers()])
+      for (const state of JOB_STATES) jobs.set({ state }, figures.jobs[state])
+      oldest.set(figures.oldestWaitingMs / 1_000)
       workers.set(live.length)
       running.set(live.reduce((sum, worker) => sum + worker.running, 0))
       redisUp.set(1)
     } catch {
       // Old figures would look like new ones.
-      for (const gauge of [jobs, workers, running]) gauge.reset()
+      for (const gauge of [jobs, oldest, workers, running]) gauge.reset()
       redisUp.set(0)
     }
   }
