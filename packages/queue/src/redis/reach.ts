@@ -23,12 +23,13 @@ export function createReach(client: Redis): Reach {
   client.on('connect', note)
   if (client.status === 'ready') note()
   return {
-    reachable: () => (address === undefined ? Promise.resolve(true) : answers(address)),
+    reachable: () => (address === undefined ? Promise.resolve(true) : hostAnswers(address)),
     close: () => void client.off('connect', note),
   }
 }
 
-function answers(address: { host: string; port: number }): Promise<boolean> {
+/** Does the host accept or refuse a connection within 2 s? */
+export function hostAnswers(address: { host: string; port: number }): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(address)
     const finish = (reachable: boolean) => {
