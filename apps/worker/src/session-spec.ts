@@ -1,5 +1,5 @@
 import type { SessionSpec } from '@claude-fleet/claude'
-import { FleetError, findPolicyFault, type WorkerSettings } from '@claude-fleet/core'
+import { FleetError, findPolicyFault, invalidInput, type WorkerSettings } from '@claude-fleet/core'
 import type { Claim } from '@claude-fleet/queue'
 import { createTenantFolders } from './tenant-folders.js'
 
@@ -19,7 +19,7 @@ export function createSessionSpecSource(
   const folders = createTenantFolders({ workspaceRoot: settings.workspaceRoot, stateDir: settings.stateDir })
   return async ({ tenant, spec }) => {
     const fault = findPolicyFault(spec, settings.policy)
-    if (fault !== undefined) throw new FleetError('FORBIDDEN', `${fault.path} ${fault.message}`)
+    if (fault !== undefined) throw invalidInput([fault], fault.code)
 
     // There are no named sessions yet; to run the job in a conversation of its own would not be what was asked for.
     if (spec.session !== undefined) throw new FleetError('INVALID_REQUEST', `session ${spec.session} does not exist`)

@@ -4,6 +4,7 @@ import {
   isEndEvent,
   isEndState,
   JOB_ID_PATTERN,
+  parseIdempotencyKey,
   type BatchReply,
   type JobInput,
   type JobPage,
@@ -14,7 +15,7 @@ import {
   WORKER_ID_PATTERN,
   type WorkerView,
 } from '@claude-fleet/core'
-import { checkBatch, checkIdempotencyKey, checkJob, checkQuery, type BatchInput, type JobsQuery } from './input.js'
+import { checkBatch, checkJob, checkQuery, type BatchInput, type JobsQuery } from './input.js'
 import { createPatience } from './patience.js'
 import { linkSignals } from './signals.js'
 import type { Transport } from './transport.js'
@@ -164,7 +165,7 @@ export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs
     async enqueue(input, options = {}) {
       const valid = checkJob(input)
       const { idempotencyKey } = options
-      checkIdempotencyKey(idempotencyKey)
+      parseIdempotencyKey(idempotencyKey)
       return call(options.signal, async (signal) =>
         job((await transport.enqueue(valid, { idempotencyKey, signal })).id),
       )

@@ -84,6 +84,7 @@ export {
   type WorkerView,
 } from './api.js'
 export { findPolicyFault, type PolicyFault } from './policy.js'
+export { invalidInput, parseBatch, parseIdempotencyKey, parseInput, parseJob, refuseHostileJson } from './input.js'
 export { BAD_SETTINGS_EXIT_CODE, SettingsError, type SettingsSource } from './settings/read.js'
 export { parseApiKeys, SCOPES, type ApiKey, type Scope } from './settings/api-keys.js'
 export { type Credential } from './settings/credentials.js'

@@ -1,5 +1,5 @@
 export { answerProblem, notFound } from './problem/handler.js'
-export { invalid, PROBLEM_TYPE } from './problem/problem.js'
+export { PROBLEM_TYPE } from './problem/problem.js'
 export { nameRequest } from './request/id.js'
 export { logOf, logRequests } from './request/log.js'
 export { requireHost } from './request/host.js'

@@ -1,6 +1,5 @@
-import { FleetError, findJsonFault } from '@claude-fleet/core'
+import { FleetError, invalidInput, refuseHostileJson } from '@claude-fleet/core'
 import express, { type Request, type RequestHandler } from 'express'
-import { invalid } from '@claude-fleet/http'
 
 /**
  * Middleware that reads a JSON body of at most `limitBytes`. Answers 415 for another content type or charset, 413 for
@@ -16,13 +15,12 @@ export function readBody(limitBytes: number): RequestHandler[] {
  */
 export function jsonBody(req: Request): object {
   const bytes: unknown = req.body
-  if (!Buffer.isBuffer(bytes) || bytes.length === 0) throw invalid([{ path: '', message: 'the body is empty' }])
+  if (!Buffer.isBuffer(bytes) || bytes.length === 0) throw invalidInput([{ path: '', message: 'the body is empty' }])
   const value = parse(bytes)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalid([{ path: '', message: 'the body must be a JSON object' }])
+    throw invalidInput([{ path: '', message: 'the body must be a JSON object' }])
   }
-  const fault = findJsonFault(value)
-  if (fault !== undefined) throw invalid([fault])
+  refuseHostileJson(value)
   return value
 }
 

@@ -1,9 +1,8 @@
-import { FleetError, isEndState, type StreamEvent } from '@claude-fleet/core'
+import { FleetError, isEndState, parseInput, type StreamEvent } from '@claude-fleet/core'
 import type { EventReader, Producer } from '@claude-fleet/queue'
 import type { IRouter, Request, RequestHandler } from 'express'
 import { z } from 'zod'
 import { requireScope, tenantOf } from '../access/caller.js'
-import { parseInput } from '../request/input.js'
 import { logOf, resource, sendEvents, type SseOptions } from '@claude-fleet/http'
 import { found, jobId } from './jobs.js'
 

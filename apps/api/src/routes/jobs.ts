@@ -4,6 +4,8 @@ import {
   JOB_ID_PATTERN,
   jobListQuerySchema,
   LIMITS,
+  parseIdempotencyKey,
+  parseInput,
   type JobPolicy,
   type JobView,
 } from '@claude-fleet/core'
@@ -12,7 +14,7 @@ import type { IRouter, Request, RequestHandler, Response } from 'express'
 import { z } from 'zod'
 import { requireScope, tenantOf } from '../access/caller.js'
 import { jsonBody, readBody } from '../request/body.js'
-import { batchInput, idempotencyKey, jobInput, parseInput, refuseIdempotencyKey } from '../request/input.js'
+import { batchInput, jobInput, refuseIdempotencyKey } from '../request/input.js'
 import { resource } from '@claude-fleet/http'
 
 export interface JobRoutesDeps {
@@ -39,7 +41,7 @@ export function addJobRoutes(router: IRouter, deps: JobRoutesDeps, policy: JobPo
   const { producer } = deps
 
   const enqueue: RequestHandler = async (req, res) => {
-    const key = idempotencyKey(req)
+    const key = parseIdempotencyKey(req.headers['idempotency-key'])
     const spec = jobInput(jsonBody(req), policy)
     const { job, created } = await producer.enqueue({ tenant: tenantOf(req), spec, idempotencyKey: key })
     answerCreated(res, job, created ? 202 : 200)

@@ -1,5 +1,5 @@
-import { FleetError, JOB_ID_PATTERN, jobListQuerySchema, TENANT_PATTERN } from '@claude-fleet/core'
-import { invalid, logOf, resource, sendEvents, type SseOptions } from '@claude-fleet/http'
+import { FleetError, JOB_ID_PATTERN, jobListQuerySchema, parseInput, TENANT_PATTERN } from '@claude-fleet/core'
+import { logOf, resource, sendEvents, type SseOptions } from '@claude-fleet/http'
 import type { Admin, EventReader, FoundJob } from '@claude-fleet/queue'
 import type { IRouter, Request } from 'express'
 import { z } from 'zod'
@@ -19,10 +19,7 @@ export function addJobRoutes(
   resource(router, '/api/jobs', {
     get: [
       async (req, res) => {
-        const parsed = listSchema.safeParse({ ...req.query })
-        if (!parsed.success)
-          throw invalid(parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })))
-        const { tenant, ...query } = parsed.data
+        const { tenant, ...query } = parseInput(listSchema, { ...req.query })
         res.json(await admin.jobs(tenant, query))
       },
     ],

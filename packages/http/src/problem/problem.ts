@@ -41,17 +41,6 @@ export function problemOf(error: unknown, requestId: string): ProblemReply {
   }
 }
 
-/** Bad input, each fault with its field. The first one is the sentence. */
-export function invalid(
-  errors: readonly FieldFault[],
-  code: 'INVALID_REQUEST' | 'FORBIDDEN' | 'PAYLOAD_TOO_LARGE' = 'INVALID_REQUEST',
-) {
-  const [first] = errors
-  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
-  const sentence = first === undefined ? 'the request is not valid' : `${first.path} ${first.message}`.trim() + more
-  return new FleetError(code, sentence, { details: { errors } })
-}
-
 function fromMiddleware(error: unknown): FleetError {
   const status = clientStatus(error)
   const cause = error

@@ -1,0 +1,76 @@
+import type { z } from 'zod'
+import { batchRequestSchema } from './api.js'
+import { FleetError, type FieldFault } from './errors.js'
+import { IDEMPOTENCY_KEY_PATTERN, isPromptTooLong, jobSpecSchema, type JobSpec } from './job.js'
+import { findJsonFault } from './json.js'
+import { LIMITS } from './limits.js'
+
+/**
+ * The checks of what callers send. The API makes them, and so does the client before it sends anything, so that both
+ * transports refuse the same input with the same error: a FleetError with `details.errors` of `{path, message}`.
+ */
+
+/** One job. Throws FleetError `PAYLOAD_TOO_LARGE` for too long a prompt, `INVALID_REQUEST` for all else. */
+export function parseJob(body: unknown): JobSpec {
+  refuseLongPrompts([{ value: body, path: 'prompt' }])
+  return parseInput(jobSpecSchema, body)
+}
+
+/** The jobs of a batch `{jobs: [...]}`, in order. Throws as `parseJob` does. */
+export function parseBatch(body: unknown): { spec: JobSpec; customId: string | undefined }[] {
+  const candidates: unknown = typeof body === 'object' && body !== null && 'jobs' in body ? body.jobs : undefined
+  if (Array.isArray(candidates)) {
+    refuseLongPrompts(candidates.map((value: unknown, index) => ({ value, path: `jobs.${index}.prompt` })))
+  }
+  return parseInput(batchRequestSchema, body).jobs.map(({ customId, ...spec }) => ({ spec, customId }))
+}
+
+/** An idempotency key, or undefined for none. Throws FleetError `INVALID_REQUEST`. */
+export function parseIdempotencyKey(key: unknown): string | undefined {
+  if (key === undefined || (typeof key === 'string' && IDEMPOTENCY_KEY_PATTERN.test(key))) return key
+  const message = `must be 1 to ${LIMITS.idempotencyKeyChars} printable ASCII characters`
+  throw invalidInput([{ path: 'Idempotency-Key', message }])
+}
+
+/** Parses with a schema. Throws FleetError `INVALID_REQUEST` with every fault. */
+export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw invalidInput(parsed.error.issues.flatMap(faultsOf))
+}
+
+/** Throws FleetError `INVALID_REQUEST` for JSON with keys that reach an object's prototype, or nested too deeply. */
+export function refuseHostileJson(value: unknown): void {
+  const fault = findJsonFault(value)
+  if (fault !== undefined) throw invalidInput([fault])
+}
+
+/** Bad input, each fault with its field. The first one is the sentence. */
+export function invalidInput(
+  errors: readonly FieldFault[],
+  code: 'INVALID_REQUEST' | 'FORBIDDEN' | 'PAYLOAD_TOO_LARGE' = 'INVALID_REQUEST',
+): FleetError {
+  const [first] = errors
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
+  const sentence = first === undefined ? 'the request is not valid' : `${first.path} ${first.message}`.trim() + more
+  return new FleetError(code, sentence, { details: { errors } })
+}
+
+function refuseLongPrompts(items: { value: unknown; path: string }[]): void {
+  const faults = items.flatMap(({ value, path }) => {
+    const isObject = typeof value === 'object' && value !== null
+    return isObject && 'prompt' in value && isPromptTooLong(value.prompt)
+      ? [{ path, message: `must be at most ${LIMITS.promptBytes} bytes of UTF-8` }]
+      : []
+  })
+  if (faults.length > 0) throw invalidInput(faults, 'PAYLOAD_TOO_LARGE')
+}
+
+function faultsOf(issue: z.core.$ZodIssue): FieldFault[] {
+  const path = issue.path.map(String)
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'is not a known field' }))
+  }
+  const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message
+  return [{ path: path.join('.'), message }]
+}
