@@ -12,8 +12,8 @@ beforeAll(async () => {
   source = createSessionSpecSource({
     policy: { allowedEnv: new Set(['LANG']), permissionModes: new Set(['dontAsk']) },
     credentials: new Map([
-      ['default', { env: {} }],
-      ['theirs', { env: {}, tenants: ['others'] }],
+      ['default', { name: 'default', env: {}, tenants: undefined }],
+      ['theirs', { name: 'theirs', env: {}, tenants: ['others'] }],
     ]),
     networkEnv: {},
     workspaceRoot: join(root, 'ws'),
