@@ -18,7 +18,7 @@ put() {
 if [ ! -e "$folder/redis_url" ]; then
   password=$(openssl rand -hex 32)
   printf 'requirepass %s\n' "$password" | put redis_auth
-  printf 'redis://:%s@redis:6379\n' "$password" | put redis_url
+  printf 'redis://default:%s@redis:6379\n' "$password" | put redis_url
 fi
 if [ ! -e "$folder/api_keys" ]; then
   key=$(openssl rand -hex 32)
