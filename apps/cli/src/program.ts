@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import type { Commands } from './commands.js'
 import { addCompletion } from './completion/commands.js'
 import { describeError, EXIT, type Problem } from './exit-code.js'
+import { addDoctor } from './doctor/commands.js'
 import { addFleetCommands } from './fleet/commands.js'
 import { addJobCommands } from './job/commands.js'
 import { addServiceCommands } from './service/commands.js'
@@ -78,6 +79,7 @@ Exit codes: 0 ok, 1 the job failed, 2 bad usage, 69 fleet unreachable, 75 parked
   }
   addJobCommands(commands)
   addFleetCommands(commands)
+  addDoctor(commands)
   addServiceCommands(commands)
   addCompletion(program, commands)
   return program

@@ -53,9 +53,10 @@ test.each([
 
 test.each(['', ']]'])('many openings that end nowhere, or in %j, are read in a moment', (end) => {
   const prompt = '[[tool:Bash:{'.repeat(80_000) + end
-  const start = performance.now()
+  // Of the processor, in microseconds: what else the machine does is not this code's.
+  const start = process.cpuUsage()
   expect(parseScript(prompt).text.length).toBe(prompt.length + 'Echo: '.length)
-  expect(performance.now() - start).toBeLessThan(2_000)
+  expect(process.cpuUsage(start).user).toBeLessThan(2_000_000)
 })
 
 test('an error is answered as often as it was asked for, with its headers', async () => {

@@ -19,6 +19,8 @@ export interface SimulatorOptions {
   ledgerEntries?: number
   /** Characters of request text the ledger keeps, over all entries; default 256 Mi. */
   ledgerCharacters?: number
+  /** Keys and tokens that are let in; others get 401. Default: any. */
+  keys?: readonly string[]
   /** Gets a line for every request when it has ended, without what was in it. */
   log?: (line: string) => void
 }
@@ -48,7 +50,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     entries: options.ledgerEntries ?? 10_000,
     characters: options.ledgerCharacters ?? 256 * 1024 * 1024,
   })
-  const answer = createAnswer(ledger, options.delayMs ?? 0)
+  const answer = createAnswer(ledger, options)
   const closing = new AbortController()
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     const startedAt = performance.now()
@@ -84,7 +86,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
 
 type Answer = (request: IncomingMessage, response: ServerResponse, signal: AbortSignal) => Promise<void>
 
-function createAnswer(ledger: ReturnType<typeof createLedger>, delayMs: number): Answer {
+function createAnswer(ledger: ReturnType<typeof createLedger>, { delayMs = 0, keys }: SimulatorOptions): Answer {
   const faultOf = createFaultCounter()
   let requests = 0
   return async (request, response, signal) => {
@@ -93,6 +95,11 @@ function createAnswer(ledger: ReturnType<typeof createLedger>, delayMs: number):
     const path = (request.url ?? '/').split('?')[0] ?? '/'
     if (path === '/' && request.method !== 'POST') return sendJson(response, 200, { simulator: true })
     if (request.method === 'HEAD') return void response.writeHead(200).end()
+    const { key = '' } = credentialOf(request)
+    if (keys !== undefined && !keys.includes(key)) return sendError(response, 401, 'invalid x-api-key')
+    if (request.method === 'GET' && path === '/v1/models') {
+      return sendJson(response, 200, { data: [{ type: 'model', id: 'claude-simulated' }], has_more: false })
+    }
     if (request.method !== 'POST') return sendError(response, 404, `no ${path} here`)
     const raw = await readBody(request)
     if (raw === undefined) return sendError(response, 413, `a body of over ${MAX_BODY_BYTES} bytes`)
