@@ -104,6 +104,13 @@ for (const rung of RUNGS) {
       await using cared = await closing(care)
       const start = await createSessionStarter({ claude: await claude, path: PATH, care: cared.care })
       const session = await start(spec, never)
+      const [group, ownScore, score] = await Promise.all([
+        groupOf(session.pid),
+        ...['self', session.pid].map(async (pid) => Number(await readFile(`/proc/${pid}/oom_score_adj`, 'utf8'))),
+      ])
+      // Out of reach of Ctrl-C at the worker's terminal; and ended before the worker where memory runs out.
+      expect(group).toBe(session.pid)
+      expect(score).toBe(Math.min((ownScore ?? 0) + 300, 1_000))
       const { facts, messages } = await runTurn(session, 'go')
       expect(facts).toMatchObject({ text: 'done', tools: { Bash: 1 }, stderrTail: '' })
       expect(messages).toContainEqual(expect.objectContaining({ type: 'tool_result', isError: false }))
@@ -117,6 +124,11 @@ for (const rung of RUNGS) {
       expect(await session.exited).toMatchObject({ code: 143 })
     },
   )
+}
+
+async function groupOf(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1')
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2])
 }
 
 async function closing(options: Parameters<typeof createProcessCare>[0]) {

@@ -52,6 +52,8 @@ export async function startProcess(
     cwd: launch.cwd,
     env: { ...launch.env },
     extendEnv: false,
+    // A session of its own: Ctrl-C at the worker's terminal lets its attempts finish, so it must not reach claude.
+    detached: true,
     buffer: false,
     reject: false,
     stdin: 'pipe',
