@@ -41,6 +41,11 @@ test('a job whose worker is killed runs again on another within 30 s, in the sam
     worker: 'second',
     attempt: 2,
   })
+  const { attempts } = await job.get()
+  expect(attempts?.map(({ attempt, worker, outcome }) => [attempt, worker, outcome])).toEqual([
+    [1, 'first', 'lost'],
+    [2, 'second', 'completed'],
+  ])
 }, 60_000)
 
 async function childrenOf(pid: number): Promise<number[]> {

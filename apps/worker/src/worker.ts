@@ -57,6 +57,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
   let health: HealthFiles | undefined
   const disconnect = async () => void (await Promise.allSettled([redis.close(), commands.close(), health?.close()]))
   let care: ProcessCare | undefined
+  let watching: Consumer | undefined
   try {
     health = await openHealthFiles(settings.healthDir, log)
     await checkRedis(redis)
@@ -79,6 +80,8 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
       { redis, log, run, admission: createCredentialGate(settings) },
       { prefix, workerId, concurrency: limit, retentionMs },
     )
+    watching = consumer
+    // From before the wait for an older process of this id: what that one left is found all the sooner.
     consumer.watch()
     let pausedReason: string | undefined
     let drained = () => {}
@@ -118,6 +121,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     log.info({ workerId, limit, claudeVersion: claude.version, claude: claude.file }, 'worker ready')
     return { id: workerId, stop, ended }
   } catch (error) {
+    await watching?.stop(0)
     await care?.close()
     await disconnect()
     throw error

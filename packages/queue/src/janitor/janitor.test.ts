@@ -70,3 +70,14 @@ test('a job that ended while its producer died is taken out of the queue, and it
   expect(await client.exists(keys.bullJob(job.id))).toBe(0)
   expect(await fleet.producer.retry(TENANT, job.id)).toMatchObject({ state: 'delayed', retryOf: job.id })
 })
+
+test('a schedule that somebody wrote into the queue is told of, and nothing comes of it', async () => {
+  const { client, keys, redis } = fleet
+  await client.zadd(keys.bull('repeat'), Date.now(), 'planted')
+  const told: string[] = []
+  const log = { ...QUIET, error: (_facts: object, message: string) => void told.push(message) }
+  const keeper = createJanitor({ redis, log }, { prefix: keys.prefix, retentionMs: 60_000 })
+  await keeper.sweep()
+  await keeper.stop()
+  expect(told).toEqual(['somebody wrote a schedule into the queue; the fleet makes none'])
+})
