@@ -45,7 +45,11 @@ async function main() {
     if (why === undefined) ways.push(way)
     else console.log(`skipped: ${way}: ${why}`)
   }
-  await ends(ways, ENDS.filter((end) => values.only === undefined || values.only.split(',').includes(end)), runs)
+  await ends(
+    ways,
+    ENDS.filter((end) => values.only === undefined || values.only.split(',').includes(end)),
+    runs,
+  )
   await costs(['process', 'pdeathsig', ...ways.filter((way) => RUNGS.includes(way))], Math.max(runs, 5))
 }
 
@@ -178,7 +182,7 @@ async function costs(ways, runs) {
   const after = await usage(supervisorPid)
   const cpu = ((after.ticks - before.ticks) * 10) / 10_000
   console.log(
-    `\nSupervisor, one a worker: ${after.rss} MiB resident, ${after.pss} MiB its own share (PSS), ${(cpu * 100).toFixed(1)} % of a core`,
+    `\nSupervisor, one a worker: ${after.rss} MiB resident, ${after.own} MiB of it private, ${(cpu * 100).toFixed(1)} % of a core`,
   )
   for (const { care } of cares.values()) await care.close()
   await rm(folder, { recursive: true, force: true })
@@ -233,7 +237,11 @@ async function lives({ pid, startTicks }) {
 async function usage(pid) {
   const [rollup, fields] = await Promise.all([read(`/proc/${pid}/smaps_rollup`), stat(pid)])
   const of = (name) => Math.round(Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(rollup)?.[1]) / 1_024)
-  return { rss: of('Rss'), pss: of('Pss'), ticks: Number(fields[11]) + Number(fields[12]) }
+  return {
+    rss: of('Rss'),
+    own: of('Private_Clean') + of('Private_Dirty'),
+    ticks: Number(fields[11]) + Number(fields[12]),
+  }
 }
 
 async function stat(pid) {

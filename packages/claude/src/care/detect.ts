@@ -30,7 +30,7 @@ export interface DetectedCare extends ProcessCareReport {
   cgroupParent: string | undefined
 }
 
-/** Which way of holding a session's processes together this host allows, and why not a better one. Takes about 30 ms. */
+/** Which way of holding a session's processes together this host allows, and why not a better one. */
 export async function detectProcessCare(options: DetectProcessCareOptions): Promise<ProcessCareReport> {
   const { rung, refused, endsWithParent, marksByLimit } = await detectCare(options)
   return { rung, refused, endsWithParent, marksByLimit }
