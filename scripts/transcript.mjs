@@ -54,7 +54,7 @@ async function startFleet() {
     FLEET_STATE_DIR: join(folder, 'state'),
     FLEET_WORKSPACE_ROOT: join(folder, 'workspaces'),
     ANTHROPIC_BASE_URL: modelUrl,
-    ANTHROPIC_API_KEY: 'simulated',
+    ANTHROPIC_API_KEY: 'key-of-nobody',
   })
   return { ...plain, FLEET_URL: await up.line(/(?<=is up: )\S+/) }
 }

@@ -44,7 +44,10 @@ function resultLines(result: JobResult, style: Style, isTerminal: boolean): stri
   const used = Object.entries(tools).map(([name, times]) => `${name} ${times}`)
   const denied = new Set(permissionDenials.map(({ toolName }) => toolName))
   const facts: [string, string][] = [
-    ['ran', `${duration(durationMs)} after ${duration(queueMs)} of waiting, ${start} start, ${numTurns} turns`],
+    [
+      'ran',
+      `${duration(durationMs)} after ${duration(queueMs)} of waiting, ${start} start, ${numTurns} ${numTurns === 1 ? 'turn' : 'turns'}`,
+    ],
     ['model', model],
     ...(used.length > 0 ? [['tools', used.join(', ')] as [string, string]] : []),
     ...(denied.size > 0 ? [['denied', [...denied].join(', ')] as [string, string]] : []),
