@@ -39,6 +39,7 @@ const run = spawnSync('npx', ['-y', manifest.packageManager.split('+')[0], ...in
 })
 if (run.status !== 0) fail(`pnpm install ended with ${run.error?.message ?? run.signal ?? run.status}`, 1)
 dropSecondCopyOfClaude()
+dropCompiler()
 
 /** Folders of the workspace packages that `claude-fleet` depends on, through any number of others. */
 function neededBy({ dependencies = {} }, seen = new Set()) {
@@ -67,6 +68,19 @@ function dropSecondCopyOfClaude() {
   for (const links of [own, join(store, 'node_modules', '@anthropic-ai')])
     for (const name of readdirSync(links)) if (name.startsWith('claude-code-')) rmSync(join(links, name))
   process.stdout.write(`claude ${version.stdout.trim()} is in place\n`)
+}
+
+/** An optional peer of a dependency's dependency, there because the workspace has it. Nothing that runs asks for it. */
+function dropCompiler() {
+  const store = join(target, 'node_modules', '.pnpm')
+  const names = readdirSync(store)
+  for (const name of names)
+    if (name.startsWith('typescript@') || name.startsWith('@typescript+'))
+      rmSync(join(store, name), { recursive: true })
+  const folders = names.filter((name) => existsSync(join(store, name, 'node_modules')))
+  for (const name of [...folders.map((folder) => join(folder, 'node_modules')), 'node_modules'])
+    for (const link of ['typescript', '@typescript', '.bin/tsc'])
+      rmSync(join(store, name, link), { recursive: true, force: true })
 }
 
 function fail(message, code) {
