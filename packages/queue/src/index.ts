@@ -5,8 +5,10 @@ export { newBatchId, newJobId, newSessionId } from './ids.js'
 export { createProducer, type ProducerOptions, type QueueDeps } from './jobs/producer.js'
 export { createEventReader } from './events/reader.js'
 export { createConsumer, type ConsumerDeps } from './consumer/consumer.js'
+export { createTally } from './workers/tally.js'
 export { registerWorker, type RegistrationDeps, type RegistrationOptions } from './workers/registration.js'
 export { createAdmin } from './admin/admin.js'
+export { type CodeCounts, type FleetMetrics, type LatencyHistogram } from './admin/metrics.js'
 export { createQueueView, type QueueView } from './admin/queue-view.js'
 export { createJanitor, type JanitorOptions } from './janitor/janitor.js'
 export { OPEN_GATE, type AdmissionDecision, type AdmissionGate } from './admission/gate.js'
@@ -32,6 +34,7 @@ export type {
   OperatorPage,
   Producer,
   RedisConnection,
+  Tally,
   WorkerRegistration,
   WorkerStatus,
 } from './types.js'

@@ -40,6 +40,10 @@ export interface Keys {
   reaper: string
   /** Hash: what happened how often since the beginning, such as `rescued`. */
   counters: string
+  /** Hash: the sums of the whole fleet since the beginning, for `/metrics`. */
+  metrics: string
+  /** Hash: what of a worker process's own counts is in `metrics` already. */
+  tally(instance: string): string
   /** BullMQ's hash of a job. */
   bullJob(id: string): string
   bull(name: string): string
@@ -70,6 +74,8 @@ export function createKeys(prefix: string): Keys {
     attempts: (id) => `${prefix}:attempts:${id}`,
     reaper: `${prefix}:reaper`,
     counters: `${prefix}:counters`,
+    metrics: `${prefix}:metrics`,
+    tally: (instance) => `${prefix}:tally:${instance}`,
     bullJob: (id) => `${prefix}:${QUEUE_NAME}:${id}`,
     bull: (name) => `${prefix}:${QUEUE_NAME}:${name}`,
   }

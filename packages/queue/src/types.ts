@@ -13,6 +13,7 @@ import type {
   Usage,
   WorkerView,
 } from '@claude-fleet/core'
+import type { FleetMetrics } from './admin/metrics.js'
 
 /** A connection to one Redis. The client library behind it never shows. */
 export interface RedisConnection {
@@ -174,8 +175,19 @@ export interface WorkerStatus {
   spares: number
   credentials: string[]
   pausedReason: string | undefined
+  /** Since the process began. */
   pool: PoolCounters
 }
+
+/** What one worker process measures by itself. It is told with the heartbeats, as totals since the process began. */
+export interface Tally {
+  /** Adds one duration, ms, to the distribution. */
+  observe(name: WorkerLatency, ms: number): void
+  totals(): Record<string, number>
+}
+
+/** `acquire`: from asking the pool until an attempt has a session. `spawn`: the start of a claude process. */
+export type WorkerLatency = 'acquire' | 'spawn'
 
 /** This worker's place among the live ones. */
 export interface WorkerRegistration {
@@ -236,6 +248,8 @@ export interface Admin {
   countsByState(tenant: string | undefined): Promise<Record<JobState, number>>
   /** The last hour, minute by minute, of one tenant or of all. */
   history(tenant: string | undefined): Promise<FleetHistory>
+  /** Of all tenants together; names none. Calls at one time share one read. */
+  metrics(): Promise<FleetMetrics>
   /** Names of all tenants that ever had a job. */
   tenants(): Promise<string[]>
   /** A job of whatever tenant. Undefined: no such job. */

@@ -1,4 +1,4 @@
-import { JOB_STATES, type JobState, type PoolCounters, type WorkerView } from '@claude-fleet/core'
+import { JOB_STATES, type JobState, type WorkerView } from '@claude-fleet/core'
 import { parseJson } from '../jobs/seal.js'
 import type { QueueDeps } from '../jobs/producer.js'
 import { createKeys } from '../keys.js'
@@ -9,6 +9,7 @@ import type { Admin } from '../types.js'
 import { heartbeatSchema, type Heartbeat } from '../workers/heartbeat.js'
 import { readHistory } from './history.js'
 import { findJob, listOf } from './jobs.js'
+import { foldMetrics, type FleetMetrics } from './metrics.js'
 import { foldStats, type MinuteCounts } from './stats.js'
 
 const CALL_MS = 5_000
@@ -44,7 +45,7 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
   }
 
   async function workers(): Promise<WorkerView[]> {
-    return (await live()).map(({ beat: { instance: _instance, pool: _pool, ...shown }, lastSeen }) => ({
+    return (await live()).map(({ beat: { instance: _instance, ...shown }, lastSeen }) => ({
       ...shown,
       lastSeen,
     }))
@@ -57,13 +58,27 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
   async function counts(tenant: string | undefined): Promise<Record<JobState, number>> {
     await runScript(client, 'fleetRipen', keys.due, [prefix, '', RIPEN_MAX])
     const sums = Object.fromEntries(JOB_STATES.map((state) => [state, 0])) as Record<JobState, number>
-    for (const name of await tenantsOf(tenant)) {
-      const pipeline = client.pipeline()
-      for (const state of JOB_STATES) pipeline.zcard(keys.state(name, state))
-      const replies = (await pipeline.exec()) ?? []
-      for (const [at, state] of JOB_STATES.entries()) sums[state] += Number(replies[at]?.[1] ?? 0)
+    const pipeline = client.pipeline()
+    for (const name of await tenantsOf(tenant)) for (const state of JOB_STATES) pipeline.zcard(keys.state(name, state))
+    for (const [at, [fault, count]] of ((await pipeline.exec()) ?? []).entries()) {
+      if (fault !== null) throw fault
+      const state = JOB_STATES[at % JOB_STATES.length]
+      if (state !== undefined) sums[state] += Number(count)
     }
     return sums
+  }
+
+  /** Age of the oldest job of these tenants that could run now, ms; 0 when there is none. */
+  async function oldestWaiting(tenants: readonly string[], now: number): Promise<number> {
+    const pipeline = client.pipeline()
+    for (const name of tenants) pipeline.zrange(keys.state(name, 'waiting'), '0', '0', 'WITHSCORES')
+    let oldest = now
+    for (const [fault, found] of (await pipeline.exec()) ?? []) {
+      if (fault !== null) throw fault
+      const score = (found as string[])[1]
+      if (score !== undefined) oldest = Math.min(oldest, Number(score))
+    }
+    return now - oldest
   }
 
   async function redisNow(): Promise<number> {
@@ -76,11 +91,9 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
     const now = await redisNow()
     const minutes: MinuteCounts[] = []
     const totals: Record<string, string>[] = []
-    let oldest = now
-    for (const name of await tenantsOf(tenant)) {
+    const names = await tenantsOf(tenant)
+    for (const name of names) {
       totals.push(await client.hgetall(keys.totals(name)))
-      const [, score] = await client.zrange(keys.state(name, 'waiting'), '0', '0', 'WITHSCORES')
-      if (score !== undefined) oldest = Math.min(oldest, Number(score))
       const minute = Math.floor(now / MINUTE_MS)
       const pipeline = client.pipeline()
       for (let back = 0; back < STATS_MINUTES; back += 1) pipeline.hgetall(keys.stats(name, minute - back))
@@ -89,16 +102,26 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
         minutes.push({ back, fields: fields as Record<string, string> })
       }
     }
-    const pool: PoolCounters = { created: 0, reused: 0, spare: 0, cold: 0, destroyed: 0 }
-    for (const { beat } of await live()) {
-      for (const name of Object.keys(pool) as (keyof PoolCounters)[]) pool[name] += beat.pool[name]
-    }
+    const { pool } = foldMetrics(await client.hgetall(keys.metrics), {})
     const elapsedShare = (now % MINUTE_MS) / MINUTE_MS
-    return { jobs, oldestWaitingMs: now - oldest, pool, ...foldStats(minutes, totals, elapsedShare) }
+    return { jobs, oldestWaitingMs: await oldestWaiting(names, now), pool, ...foldStats(minutes, totals, elapsedShare) }
   }
 
   async function history(tenant: string | undefined) {
     return readHistory(client, keys, await tenantsOf(tenant), { now: await redisNow(), count: STATS_MINUTES })
+  }
+
+  /** One at a time, however many ask: `/metrics` needs no key. */
+  let scraping: Promise<FleetMetrics> | undefined
+  async function metrics(): Promise<FleetMetrics> {
+    const [sums, counters, names, now] = await Promise.all([
+      client.hgetall(keys.metrics),
+      client.hgetall(keys.counters),
+      tenantsOf(undefined),
+      redisNow(),
+    ])
+    const [jobs, oldestWaitingMs, live] = await Promise.all([counts(undefined), oldestWaiting(names, now), workers()])
+    return { ...foldMetrics(sums, counters), jobs, oldestWaitingMs, workers: live }
   }
 
   async function drainWorker(workerId: string): Promise<boolean> {
@@ -116,6 +139,7 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
     stats: (tenant) => call(stats(tenant)),
     countsByState: (tenant) => call(counts(tenant)),
     history: (tenant) => call(history(tenant)),
+    metrics: () => (scraping ??= call(metrics()).finally(() => (scraping = undefined))),
     tenants: () => call(tenantsOf(undefined).then((names) => names.sort())),
     findJob: (id) => call(findJob(client, keys, id)),
     jobs: (tenant, query) => call(tenantsOf(tenant).then((names) => listOf(client, keys, names, query))),

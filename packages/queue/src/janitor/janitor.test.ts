@@ -28,8 +28,8 @@ test('after retention nothing is left of ended jobs but the stated fixed keys', 
   const left = (await client.keys(`${prefix}:*`)).map((key) => key.slice(prefix.length + 1)).sort()
   const minute = /^(stats|spent):acme:\d+$/
   expect(left.filter((key) => !minute.test(key) && !key.startsWith('idem:'))).toEqual(
-    ['counters', 'prompts:events', 'prompts:id', 'prompts:meta', 'reaper', 'tenants', 'totals:acme'].filter((key) =>
-      left.includes(key),
+    ['counters', 'metrics', 'prompts:events', 'prompts:id', 'prompts:meta', 'reaper', 'tenants', 'totals:acme'].filter(
+      (key) => left.includes(key),
     ),
   )
   for (const key of left.filter((name) => minute.test(name) || name.startsWith('idem:'))) {

@@ -77,6 +77,7 @@ test('a hole is refused with the last number, and left only on demand', async ()
 
 test('the begin of an attempt can be repeated, and an older attempt can write nothing after the next has begun', async () => {
   const { id } = await fleet.enqueue()
+  const before = await fleet.admin.metrics()
   const answer = await begin(id, 'f1')
   expect(await begin(id, 'f1')).toEqual(answer)
   const [word, attempt, failures] = await begin(id, 'f2')
@@ -86,6 +87,13 @@ test('the begin of an attempt can be repeated, and an older attempt can write no
   expect(await append(id, 'f2', 2, 3, 3)).toEqual(['ok', '3', ''])
   await settle(id, 'f2', 'cancelled', 4, 'end')
   expect(typesOf(await fleet.events(id))).toEqual(['queued', 'retry', 'text', 'cancelled'])
+  const after = await fleet.admin.metrics()
+  expect([before.workersLost, after.workersLost]).toEqual([0, 1])
+  expect([before.fenced, after.fenced]).toEqual([
+    { append: 0, settle: 0 },
+    { append: 1, settle: 1 },
+  ])
+  expect([after.attempts - before.attempts, after.retries.WORKER_LOST]).toEqual([2, 1])
 })
 
 test('the end of a job is written once: repeats change nothing, others are refused, and no attempt begins again', async () => {

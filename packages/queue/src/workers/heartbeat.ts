@@ -1,4 +1,3 @@
-import { poolCountersSchema } from '@claude-fleet/core'
 import { z } from 'zod'
 
 /** A worker's key outlives its last beat by this, ms. */
@@ -18,6 +17,5 @@ export const heartbeatSchema = z.object({
   spares: z.number(),
   credentials: z.array(z.string()),
   pausedReason: z.string().optional(),
-  pool: poolCountersSchema,
 })
 export type Heartbeat = z.infer<typeof heartbeatSchema>

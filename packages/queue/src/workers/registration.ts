@@ -6,15 +6,19 @@ import { createKeys } from '../keys.js'
 import { clientOf, subscriptionsOf } from '../redis/connect.js'
 import { pause, within } from '../redis/deadline.js'
 import { runScript } from '../redis/scripts.js'
-import type { WorkerRegistration, WorkerStatus } from '../types.js'
+import type { Tally, WorkerRegistration, WorkerStatus } from '../types.js'
 import { HEARTBEAT_MS, HEARTBEAT_TTL_MS, type Heartbeat } from './heartbeat.js'
 
 const CALL_MS = 5_000
+/** Longer than any outage a worker lives through: what it had told by then must not be added again. */
+const TALLY_KEPT_MS = 7 * 86_400_000
 
 export interface RegistrationDeps extends QueueDeps {
   status: () => WorkerStatus
   /** Called once when an operator asks this worker to drain, or when another process has taken its id. */
   onDrain: () => void
+  /** What this process has measured. The counts of `status().pool` are added to it. */
+  tally?: Tally
   /** Called whenever Redis has taken a heartbeat of this worker. */
   onBeat?: () => void
 }
@@ -38,7 +42,7 @@ export async function registerWorker(
   options: RegistrationOptions,
   { ttlMs = HEARTBEAT_TTL_MS, beatMs = HEARTBEAT_MS } = {},
 ): Promise<WorkerRegistration> {
-  const { redis, log, status, onDrain, onBeat } = deps
+  const { redis, log, status, tally, onDrain, onBeat } = deps
   const { workerId, host, pid } = options
   const client = clientOf(redis)
   const keys = createKeys(options.prefix)
@@ -53,12 +57,18 @@ export async function registerWorker(
   }
 
   async function say(text: string): Promise<string[]> {
-    const args = [options.prefix, workerId, instance, text, ttlMs]
+    const args = [options.prefix, workerId, instance, text, ttlMs, JSON.stringify(counted()), TALLY_KEPT_MS]
     return within(CALL_MS, runScript(client, 'fleetBeat', keys.worker(workerId), args), 'Redis did not answer')
   }
 
+  /** Totals since the process began: the script adds what is new, so a beat that comes twice does no harm. */
+  function counted(): Record<string, number> {
+    const pool = Object.entries(status().pool).map(([name, count]) => [`pool:${name}`, count])
+    return { ...tally?.totals(), ...Object.fromEntries(pool) }
+  }
+
   function heartbeat(): string {
-    const { pausedReason, ...facts } = status()
+    const { pausedReason, pool: _pool, ...facts } = status()
     const said: Heartbeat = { instance, id: workerId, host, pid, ...facts }
     return JSON.stringify(pausedReason === undefined ? said : { ...said, pausedReason })
   }

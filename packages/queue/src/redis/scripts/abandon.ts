@@ -23,6 +23,6 @@ local now, seq, attempt = now_ms(), tonumber(r[3]) + 1, tonumber(r[4])
 local fault = { code = ARGV[3], message = ARGV[4], retryable = false, attempt = attempt, details = cjson.decode(ARGV[6]) }
 local json = event('failed', attempt, seq, now, { error = fault })
 append(seq, '[' .. json .. ']')
-seal('failed', seq, json, now, ARGV[5])
+seal('failed', seq, json, now, ARGV[5], ARGV[3])
 return { 'sealed', json }
 `

@@ -9,7 +9,10 @@
  */
 export const APPEND = `
 local r = redis.call('HMGET', JOB, 'fence', 'seal', 'seq', 'cancel', 'settled', 'tenant', 'attempt')
-if r[1] ~= ARGV[3] or r[2] or r[5] == ARGV[3] then return { 'fenced' } end
+if r[1] ~= ARGV[3] or r[2] or r[5] == ARGV[3] then
+  add('fenced:append', 1)
+  return { 'fenced' }
+end
 local seq, first, last = tonumber(r[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 if ARGV[8] ~= '' then
   local spent = cjson.decode(ARGV[8])

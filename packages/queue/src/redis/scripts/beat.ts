@@ -1,11 +1,24 @@
 /**
  * A worker's heartbeat. KEYS[1] is the worker's key, ARGV[2] its id.
  *
- * ARGV[3] the process's instance, [4] JSON of what it says of itself (empty: it leaves), [5] how long it counts, ms.
+ * ARGV[3] the process's instance, [4] JSON of what it says of itself (empty: it leaves), [5] how long it counts, ms,
+ * [6] JSON of what the process has counted since it began, [7] how long that is remembered, ms.
  * Answers `ok` + `drain` or empty, or `taken` + JSON when a live process with another instance has this id.
  */
 export const BEAT = `
 local key, drain = P .. ':worker:' .. ID, P .. ':drain:' .. ID
+-- What was told before is known, so a beat that comes twice, or after an outage, adds each thing once.
+local tally = P .. ':tally:' .. ARGV[3]
+local told, fresh = cjson.decode(ARGV[6]), {}
+for name, total in pairs(told) do
+  local more = total - tonumber(redis.call('HGET', tally, name) or 0)
+  if more > 0 then
+    add(name, int(more))
+    fresh[#fresh + 1], fresh[#fresh + 2] = name, int(total)
+  end
+end
+if #fresh > 0 then redis.call('HSET', tally, unpack(fresh)) end
+redis.call('PEXPIRE', tally, ARGV[7])
 local held = redis.call('GET', key)
 if held and cjson.decode(held).instance ~= ARGV[3] then return { 'taken', held } end
 if ARGV[4] == '' then

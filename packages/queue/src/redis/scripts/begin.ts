@@ -48,7 +48,7 @@ end
 if r[5] then
   local json = event('cancelled', attempt, seq + 1, now, { reason = r[5] })
   append(seq + 1, '[' .. json .. ']')
-  seal('cancelled', seq + 1, json, now, retention)
+  seal('cancelled', seq + 1, json, now, retention, '')
   return { 'sealed', json }
 end
 if (state == 'delayed' or state == 'parked') and r[9] and tonumber(r[9]) > now + ${EARLY_MS} then
@@ -66,9 +66,10 @@ if state == 'active' then
   if final then
     local json = event('failed', attempt, seq, now, { error = fault })
     append(seq, '[' .. json .. ']')
-    seal('failed', seq, json, now, retention)
+    seal('failed', seq, json, now, retention, 'WORKER_LOST')
     return { 'sealed', json }
   end
+  add('retry:WORKER_LOST', 1)
   append(seq, '[' .. event('retry', attempt, seq, now, { error = fault, nextAttempt = attempt + 1, delayMs = 0 }) .. ']')
   move(tenant, state, 'waiting')
   redis.call('HSET', JOB, 'fence', '')
@@ -81,7 +82,9 @@ redis.call('HSET', JOB, 'fence', ARGV[3], 'worker', ARGV[4], 'attempt', int(atte
 note({ attempt = attempt, worker = ARGV[4], startedAt = now, outcome = 'running', costUsd = 0, usage = {}, tools = {},
   fence = ARGV[3] })
 redis.call('HSETNX', JOB, 'startedAt', int(now))
-redis.call('HSETNX', JOB, 'queueMs', int(math.max(0, now - tonumber(r[10]) - tonumber(r[11] or 0))))
+add('attempts', 1)
+local waited = math.max(0, now - tonumber(r[10]) - tonumber(r[11] or 0))
+if redis.call('HSETNX', JOB, 'queueMs', int(waited)) == 1 then observe('queue', waited) end
 redis.call('HDEL', JOB, 'resumesAt', 'dueAt')
 redis.call('ZREM', P .. ':due', ID)
 redis.call('ZREM', P .. ':unplaced', ID)

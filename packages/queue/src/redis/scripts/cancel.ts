@@ -16,6 +16,6 @@ end
 local now, seq = now_ms(), tonumber(r[4]) + 1
 local json = event('cancelled', r[5], seq, now, { reason = ARGV[4] })
 append(seq, '[' .. json .. ']')
-seal('cancelled', seq, json, now, ARGV[5])
+seal('cancelled', seq, json, now, ARGV[5], '')
 return { 'sealed' }
 `

@@ -34,6 +34,25 @@ end
 -- What happened, for operators.
 local function count(what) redis.call('HINCRBY', P .. ':counters', what, 1) end
 
+-- The sums of the whole fleet since the beginning: see admin/metrics.ts.
+local METRICS = P .. ':metrics'
+local function add(what, amount) redis.call('HINCRBY', METRICS, what, amount) end
+
+local BOUNDS = {${LATENCY_BOUNDS_MS.join(',')}}
+local function bucket_of(ms)
+  local at = 0
+  while at < #BOUNDS and ms > BOUNDS[at + 1] do at = at + 1 end
+  return at
+end
+
+-- One value of a distribution. Buckets go by their upper bound, which means the same in every version.
+local function observe(name, ms)
+  ms = tonumber(ms)
+  if not ms or ms < 0 then return end
+  add(name .. ':' .. (BOUNDS[bucket_of(ms) + 1] or 'inf'), 1)
+  add(name .. ':sum', int(ms))
+end
+
 -- The only writer of a job's state.
 local function move(tenant, from, to)
   if not LEGAL[from][to] then error('a job cannot go from ' .. from .. ' to ' .. to) end
@@ -57,13 +76,11 @@ end
 local function bucket(key, name, ms)
   ms = tonumber(ms)
   if not ms or ms < 0 then return end
-  local bounds, at = {${LATENCY_BOUNDS_MS.join(',')}}, 0
-  while at < #bounds and ms > bounds[at + 1] do at = at + 1 end
-  redis.call('HINCRBY', key, name .. ':' .. at, 1)
+  redis.call('HINCRBY', key, name .. ':' .. bucket_of(ms), 1)
 end
 
--- Nothing follows a seal: it is the end event, and the state read from it is final.
-local function seal(state, seq, json, now, retention, first_text)
+-- Nothing follows a seal: it is the end event, and the state read from it is final. code: the error's, or empty.
+local function seal(state, seq, json, now, retention, code, first_text)
   local r = redis.call('HMGET', JOB, 'tenant', 'state', 'createdAt', 'delayMs', 'queueMs', 'batch', 'session')
   local tenant = r[1]
   move(tenant, r[2], state)
@@ -79,8 +96,12 @@ local function seal(state, seq, json, now, retention, first_text)
   redis.call('HINCRBY', key, state, 1)
   bucket(key, 'q', r[5])
   bucket(key, 'f', first_text)
-  bucket(key, 't', now - tonumber(r[3]) - tonumber(r[4] or 0))
+  local total = now - tonumber(r[3]) - tonumber(r[4] or 0)
+  bucket(key, 't', total)
   redis.call('PEXPIRE', key, '${STATS_KEPT_MS}')
+  add('ended:' .. state .. ':' .. code, 1)
+  observe('firstText', first_text)
+  observe('total', total)
 end
 
 -- The ledger of a job: what each attempt came to and cost. An entry is absolute; sums get the difference.
@@ -94,6 +115,15 @@ local function close(attempt, outcome, code, now)
   local e = entry(attempt)
   if not e then return nil end
   e.outcome, e.code, e.endedAt = outcome, code ~= '' and code or nil, now
+  -- The fleet's sums get it only now: what was said while it ran may have been too much, and a counter never falls.
+  local told = e.told or { costUsd = 0, usage = {} }
+  for name, amount in pairs(e.usage) do
+    local more = amount - (told.usage[name] or 0)
+    if more > 0 then add('tokens:' .. name, int(more)) end
+  end
+  local usd = e.costUsd - told.costUsd
+  if usd > 0 then redis.call('HINCRBYFLOAT', METRICS, 'costUsd', string.format('%.10f', usd)) end
+  e.told = { costUsd = e.costUsd, usage = e.usage }
   note(e)
   return e
 end

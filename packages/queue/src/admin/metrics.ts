@@ -1,0 +1,132 @@
+import {
+  JOB_ERROR_CODES,
+  type JobErrorCode,
+  type JobState,
+  type PoolCounters,
+  type Usage,
+  type WorkerView,
+} from '@claude-fleet/core'
+import type { WorkerLatency } from '../types.js'
+import { LATENCY_BOUNDS_MS } from './histogram.js'
+
+type Fields = Readonly<Record<string, string>>
+
+/**
+ * Reads the sums that the scripts keep. Fields of `{prefix}:metrics` (`sums`):
+ *
+ * - `ended:STATE:CODE`, `retry:CODE`, `parked:CODE`, `attempts`, `fenced:append`, `fenced:settle`
+ * - `tokens:KIND`, `costUsd`, `pool:COUNTER`
+ * - `NAME:UPTO` and `NAME:sum` of each distribution: how many lay in the bucket that ends at UPTO ms (`inf`: above
+ *   all), and the sum, ms.
+ *
+ * `counters` is the hash of the same name. Codes that this version does not know count as `INTERNAL`, so that the set
+ * of labels is bounded.
+ */
+export function foldMetrics(
+  sums: Fields,
+  counters: Fields,
+): Omit<FleetMetrics, 'jobs' | 'oldestWaitingMs' | 'workers'> {
+  const sum = (field: string) => Number(sums[field] ?? 0)
+  return {
+    attempts: sum('attempts'),
+    ended: {
+      completed: sum('ended:completed:'),
+      cancelled: sum('ended:cancelled:'),
+      failed: byCode(sums, 'ended:failed:'),
+    },
+    retries: byCode(sums, 'retry:'),
+    parked: byCode(sums, 'parked:'),
+    pool: {
+      created: sum('pool:created'),
+      reused: sum('pool:reused'),
+      spare: sum('pool:spare'),
+      cold: sum('pool:cold'),
+      destroyed: sum('pool:destroyed'),
+    },
+    tokens: {
+      inputTokens: sum('tokens:inputTokens'),
+      outputTokens: sum('tokens:outputTokens'),
+      cacheReadTokens: sum('tokens:cacheReadTokens'),
+      cacheCreationTokens: sum('tokens:cacheCreationTokens'),
+    },
+    costUsd: sum('costUsd'),
+    fenced: { append: sum('fenced:append'), settle: sum('fenced:settle') },
+    workersLost: Number(counters['lost'] ?? 0),
+    rescued: Number(counters['rescued'] ?? 0),
+    reclaimed: Number(counters['reclaimed'] ?? 0),
+    latencies: {
+      queue: distribution(sums, 'queue'),
+      firstText: distribution(sums, 'firstText'),
+      total: distribution(sums, 'total'),
+      acquire: distribution(sums, 'acquire'),
+      spawn: distribution(sums, 'spawn'),
+    },
+  }
+}
+
+/** A distribution since the beginning. */
+export interface LatencyHistogram {
+  /** Not cumulative: how many lay above the bound before and not above this one, ms. `Infinity` is the last. */
+  buckets: { upTo: number; count: number }[]
+  sumMs: number
+}
+
+/** How often, by error code. */
+export type CodeCounts = Readonly<Partial<Record<JobErrorCode, number>>>
+
+/** The whole fleet: sums since the beginning, which outlive every process, and what is so now. */
+export interface FleetMetrics {
+  jobs: Record<JobState, number>
+  /** Age of the oldest job that could run now, ms; 0 when there is none. */
+  oldestWaitingMs: number
+  /** The live ones. */
+  workers: WorkerView[]
+  /** Attempts begun. */
+  attempts: number
+  ended: { completed: number; cancelled: number; failed: CodeCounts }
+  retries: CodeCounts
+  parked: CodeCounts
+  pool: PoolCounters
+  tokens: Usage
+  costUsd: number
+  /** Writes that were refused because the attempt was no longer the job's. */
+  fenced: { append: number; settle: number }
+  /** Attempts that were never settled: their worker was lost. */
+  workersLost: number
+  /** Jobs whose lock had lapsed and that went back to the queue. */
+  rescued: number
+  /** Lapsed locks that their owners took back. */
+  reclaimed: number
+  latencies: Record<'queue' | 'firstText' | 'total' | WorkerLatency, LatencyHistogram>
+}
+
+const CODES: ReadonlySet<string> = new Set(JOB_ERROR_CODES)
+
+function byCode(sums: Fields, prefix: string): CodeCounts {
+  const counts: Record<string, number> = {}
+  for (const [field, count] of Object.entries(sums)) {
+    if (!field.startsWith(prefix)) continue
+    const code = field.slice(prefix.length)
+    const known = CODES.has(code) ? code : 'INTERNAL'
+    counts[known] = (counts[known] ?? 0) + Number(count)
+  }
+  return counts
+}
+
+/** What was counted under a bound that is no longer one goes to the next above it. */
+function distribution(sums: Fields, name: string): LatencyHistogram {
+  const buckets = [...LATENCY_BOUNDS_MS, Infinity].map((upTo) => ({ upTo, count: 0 }))
+  let sumMs = 0
+  for (const [field, count] of Object.entries(sums)) {
+    if (!field.startsWith(`${name}:`)) continue
+    const word = field.slice(name.length + 1)
+    if (word === 'sum') {
+      sumMs = Number(count)
+      continue
+    }
+    const bound = word === 'inf' ? Infinity : Number(word)
+    const bucket = buckets.find(({ upTo }) => upTo >= bound)
+    if (bucket !== undefined) bucket.count += Number(count)
+  }
+  return { buckets, sumMs }
+}
