@@ -7,7 +7,7 @@ import type { Logger } from 'pino'
 import { authenticate } from './access/caller.js'
 import { createAuthenticator } from './access/keys.js'
 import { onlyLocal } from './access/local.js'
-import { createMetrics } from './metrics.js'
+import { createMetrics } from './metrics/metrics.js'
 import { addEventRoutes } from './routes/events.js'
 import { addFleetRoutes } from './routes/fleet.js'
 import { addHealthRoutes } from './routes/health.js'
@@ -42,7 +42,7 @@ export function createApp(deps: AppDeps, options: AppOptions): Express {
   // Before any route below it: without a key not even the shape of the API is told, and no body is read.
   app.use('/v1', authenticate(createAuthenticator(options.keys)))
   addJobRoutes(app, deps, options.policy)
-  addEventRoutes(app, deps, options)
+  addEventRoutes(app, { ...deps, streamOpened: metrics.streamOpened }, options)
   addFleetRoutes(app, deps.admin)
   app.use(notFound)
   app.use(answerProblem)

@@ -7,7 +7,7 @@ import type { Redact } from './redactor.js'
 import type { SessionSpecSource } from './session-spec.js'
 
 export interface RunAttemptDeps {
-  pool: SessionPool
+  pool: Pick<SessionPool, 'acquire'>
   /** Makes the folders and the environment of a claim's session; throws FleetError where the job may not have them. */
   sessionSpec: SessionSpecSource
   /** Takes secrets out of what is published. */

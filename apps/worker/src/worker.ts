@@ -16,17 +16,20 @@ import {
   connectRedis,
   createConsumer,
   createJanitor,
+  createTally,
   registerWorker,
   type Consumer,
   type Log,
   type WorkerStatus,
 } from '@claude-fleet/queue'
+import { loggedAttempt } from './attempt-log.js'
 import { createCredentialGate } from './credential-gate.js'
 import { defaultConcurrency } from './concurrency.js'
 import { createHealthFiles, type HealthFiles } from './health-files.js'
 import { createRedactor } from './redactor.js'
 import { createRunAttempt } from './run-attempt.js'
 import { createSessionSpecSource } from './session-spec.js'
+import { timedAcquire, timedStart } from './timing.js'
 
 export interface WorkerDeps {
   log: Log
@@ -66,18 +69,17 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const { rung, refused } = care.report
     log.info({ rung, refused }, `processes are ended by ${rung}`)
     const onLeak = (error: unknown) => log.error({ err: error }, 'a process of a session could not be ended')
+    const tally = createTally()
     const pool = createSessionPool(
-      { startSession: await createSessionStarter({ claude, path, care }), onLeak },
+      { startSession: timedStart(await createSessionStarter({ claude, path, care }), tally), onLeak },
       { max: limit },
     )
     const redact = createRedactor([...settings.credentials.values()].map((credential) => credential.env))
-    const run = createRunAttempt(
-      { pool, sessionSpec: createSessionSpecSource(settings), redact, log, now: Date.now, random: Math.random },
-      { workerId },
-    )
+    const attempts = { pool: timedAcquire(pool, tally), sessionSpec: createSessionSpecSource(settings), redact }
+    const run = createRunAttempt({ ...attempts, log, now: Date.now, random: Math.random }, { workerId })
     const { prefix, retentionMs } = settings
     const consumer = createConsumer(
-      { redis, log, run, admission: createCredentialGate(settings) },
+      { redis, log, run: loggedAttempt(run, log, { workerId }), admission: createCredentialGate(settings) },
       { prefix, workerId, concurrency: limit, retentionMs },
     )
     watching = consumer
@@ -88,7 +90,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const ended = new Promise<void>((resolve) => (drained = resolve))
     const status = () => statusOf({ claude, limit, consumer, pool, pausedReason, settings })
     const registration = await registerWorker(
-      { redis, log, status, onDrain: () => void stop().then(drained, drained), onBeat: () => health?.beaten() },
+      { redis, log, status, tally, onDrain: () => void stop().then(drained, drained), onBeat: () => health?.beaten() },
       { prefix, workerId, host: hostname(), pid: process.pid },
     )
     const janitor = createJanitor({ redis: commands, log }, { prefix, retentionMs })

@@ -11,6 +11,8 @@ export interface EventRoutesDeps {
   reader: EventReader
   /** Aborts when the server stops: every stream ends then, and its reader resumes elsewhere. */
   closing: AbortSignal
+  /** Told of each stream; calls what it returns when the stream has ended. */
+  streamOpened: () => () => void
 }
 
 const position = z
@@ -24,7 +26,10 @@ export function addEventRoutes(router: IRouter, deps: EventRoutesDeps, options: 
   resource(router, '/v1/jobs/:id/events', { get: [requireScope('read'), streamEvents(deps, options)] })
 }
 
-function streamEvents({ producer, reader, closing }: EventRoutesDeps, options: SseOptions): RequestHandler {
+function streamEvents(
+  { producer, reader, closing, streamOpened }: EventRoutesDeps,
+  options: SseOptions,
+): RequestHandler {
   return async (req, res) => {
     const after = positionOf(req)
     const id = jobId(req)
@@ -33,6 +38,7 @@ function streamEvents({ producer, reader, closing }: EventRoutesDeps, options: S
       res.type('text/event-stream').end()
       return
     }
+    const streamClosed = streamOpened()
     const stop = new AbortController()
     const leave = () => stop.abort()
     res.once('close', leave)
@@ -54,6 +60,7 @@ function streamEvents({ producer, reader, closing }: EventRoutesDeps, options: S
       logOf(req).warn({ err: error, jobId: id }, 'event stream broke off')
       res.end()
     } finally {
+      streamClosed()
       res.off('close', leave)
       closing.removeEventListener('abort', leave)
       stop.abort()

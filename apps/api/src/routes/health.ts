@@ -1,6 +1,6 @@
 import { FleetError } from '@claude-fleet/core'
 import type { IRouter } from 'express'
-import type { Metrics } from '../metrics.js'
+import type { Metrics } from '../metrics/metrics.js'
 import { resource } from '@claude-fleet/http'
 
 export interface HealthDeps {

@@ -1,0 +1,149 @@
+import { JOB_ERROR_CODES, JOB_STATES, type Usage } from '@claude-fleet/core'
+import type { CodeCounts, FleetMetrics, LatencyHistogram } from '@claude-fleet/queue'
+
+/** One metric as prom-client's registries exchange it: `getMetricsAsJSON`. */
+export interface Family {
+  name: string
+  help: string
+  type: 'counter' | 'gauge' | 'histogram'
+  aggregator: 'sum'
+  values: Sample[]
+}
+
+interface Sample {
+  value: number
+  labels: Record<string, string | number>
+  metricName?: string
+}
+
+/**
+ * The fleet's figures as metrics in base units. Labels are states, error codes, kinds and the ids of live workers:
+ * none names a tenant or a job, and each has few values.
+ */
+export function familiesOf(fleet: FleetMetrics): Family[] {
+  return [...gaugesOf(fleet), ...countersOf(fleet), ...histogramsOf(fleet)]
+}
+
+function gaugesOf({ jobs, oldestWaitingMs, workers }: FleetMetrics): Family[] {
+  const each = (value: (worker: FleetMetrics['workers'][number]) => number) =>
+    workers.map((worker) => ({ value: value(worker), labels: { worker: worker.id } }))
+  const running = workers.reduce((sum, worker) => sum + worker.running, 0)
+  return [
+    gauge(
+      'jobs',
+      'Jobs by state, as long as they are kept',
+      JOB_STATES.map((state) => ({ value: jobs[state], labels: { state } })),
+    ),
+    gauge('oldest_waiting_seconds', 'Age of the oldest job that could run now; 0 when there is none', [
+      one(oldestWaitingMs / 1_000),
+    ]),
+    gauge('workers', 'Live workers', [one(workers.length)]),
+    gauge('attempts_running', 'Attempts in progress', [one(running)]),
+    gauge(
+      'worker_running',
+      'Attempts in progress of a live worker',
+      each((worker) => worker.running),
+    ),
+    gauge(
+      'worker_limit',
+      'Attempts a live worker runs at once, at most',
+      each((worker) => worker.limit),
+    ),
+    gauge(
+      'worker_spares',
+      'Started, unused claude processes of a live worker',
+      each((worker) => worker.spares),
+    ),
+    gauge(
+      'worker_paused',
+      '1 when a live worker claims nothing now, such as while it drains',
+      each((worker) => (worker.pausedReason === undefined ? 0 : 1)),
+    ),
+  ]
+}
+
+function countersOf(fleet: FleetMetrics): Family[] {
+  const { ended, pool, tokens } = fleet
+  const ends: Sample[] = [
+    { value: ended.completed, labels: { state: 'completed', code: '' } },
+    { value: ended.cancelled, labels: { state: 'cancelled', code: '' } },
+    ...byCode(ended.failed).map(({ value, labels }) => ({ value, labels: { state: 'failed', ...labels } })),
+  ]
+  const starts = { cold: pool.cold, spare: pool.spare, reused: pool.reused }
+  return [
+    counter('jobs_ended_total', 'Jobs that ended, by state, and by error code where they failed', ends),
+    counter('attempts_total', 'Attempts begun', [one(fleet.attempts)]),
+    counter('retries_total', 'Attempts that failed and were followed by another, by error code', byCode(fleet.retries)),
+    counter('parked_total', 'Jobs parked until a known moment, by error code', byCode(fleet.parked)),
+    counter('starts_total', 'Sessions given to attempts, by how their process came to be', byLabel('kind', starts)),
+    counter('processes_created_total', 'claude processes started', [one(pool.created)]),
+    counter('processes_destroyed_total', 'claude processes ended', [one(pool.destroyed)]),
+    counter('tokens_total', 'Tokens of ended attempts, by kind', byLabel('kind', kindsOf(tokens))),
+    counter('cost_usd_total', 'Cost of ended attempts in USD', [one(fleet.costUsd)]),
+    counter(
+      'fenced_writes_total',
+      "Writes refused because the attempt was no longer the job's, by what was to be written",
+      byLabel('write', { ...fleet.fenced }),
+    ),
+    counter('workers_lost_total', 'Attempts whose worker was lost before they ended', [one(fleet.workersLost)]),
+    counter('jobs_rescued_total', 'Jobs whose lock had lapsed and that went back to the queue', [one(fleet.rescued)]),
+    counter('locks_reclaimed_total', 'Lapsed locks that their owners took back', [one(fleet.reclaimed)]),
+  ]
+}
+
+function histogramsOf({ latencies }: FleetMetrics): Family[] {
+  return [
+    histogram('queue_wait_seconds', 'From when a job might first run to its first attempt', latencies.queue),
+    histogram(
+      'first_text_seconds',
+      'From when a completed job might first run to the first text of the attempt that completed it',
+      latencies.firstText,
+    ),
+    histogram('job_duration_seconds', 'From when a job might first run to its end', latencies.total),
+    histogram('acquire_seconds', 'From asking the pool until an attempt has a session', latencies.acquire),
+    histogram('spawn_seconds', 'From the start of a claude process until it is ready', latencies.spawn),
+  ]
+}
+
+const PREFIX = 'claude_fleet_'
+
+const one = (value: number): Sample => ({ value, labels: {} })
+
+function gauge(name: string, help: string, values: Sample[]): Family {
+  return { name: PREFIX + name, help, type: 'gauge', aggregator: 'sum', values }
+}
+
+function counter(name: string, help: string, values: Sample[]): Family {
+  return { name: PREFIX + name, help, type: 'counter', aggregator: 'sum', values }
+}
+
+function histogram(name: string, help: string, { buckets, sumMs }: LatencyHistogram): Family {
+  const full = PREFIX + name
+  let count = 0
+  const values: Sample[] = buckets.map(({ upTo, count: more }) => {
+    count += more
+    const le = upTo === Infinity ? '+Inf' : upTo / 1_000
+    return { value: count, labels: { le }, metricName: `${full}_bucket` }
+  })
+  values.push({ value: sumMs / 1_000, labels: {}, metricName: `${full}_sum` })
+  values.push({ value: count, labels: {}, metricName: `${full}_count` })
+  return { name: full, help, type: 'histogram', aggregator: 'sum', values }
+}
+
+function byLabel(label: string, counts: Readonly<Record<string, number>>): Sample[] {
+  return Object.entries(counts).map(([word, value]) => ({ value, labels: { [label]: word } }))
+}
+
+/** Every code, also those never met: `increase()` does not see the step from nothing to one. */
+function byCode(counts: CodeCounts): Sample[] {
+  return JOB_ERROR_CODES.map((code) => ({ value: counts[code] ?? 0, labels: { code } }))
+}
+
+function kindsOf(tokens: Usage): Record<string, number> {
+  return {
+    input: tokens.inputTokens,
+    output: tokens.outputTokens,
+    cache_read: tokens.cacheReadTokens,
+    cache_creation: tokens.cacheCreationTokens,
+  }
+}
