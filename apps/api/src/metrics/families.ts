@@ -30,32 +30,32 @@ function gaugesOf({ jobs, oldestWaitingMs, workers }: FleetMetrics): Family[] {
   const running = workers.reduce((sum, worker) => sum + worker.running, 0)
   return [
     gauge(
-      'jobs',
+      'claude_fleet_jobs',
       'Jobs by state, as long as they are kept',
       JOB_STATES.map((state) => ({ value: jobs[state], labels: { state } })),
     ),
-    gauge('oldest_waiting_seconds', 'Age of the oldest job that could run now; 0 when there is none', [
+    gauge('claude_fleet_oldest_waiting_seconds', 'Age of the oldest job that could run now; 0 when there is none', [
       one(oldestWaitingMs / 1_000),
     ]),
-    gauge('workers', 'Live workers', [one(workers.length)]),
-    gauge('attempts_running', 'Attempts in progress', [one(running)]),
+    gauge('claude_fleet_workers', 'Live workers', [one(workers.length)]),
+    gauge('claude_fleet_attempts_running', 'Attempts in progress', [one(running)]),
     gauge(
-      'worker_running',
+      'claude_fleet_worker_running',
       'Attempts in progress of a live worker',
       each((worker) => worker.running),
     ),
     gauge(
-      'worker_limit',
+      'claude_fleet_worker_limit',
       'Attempts a live worker runs at once, at most',
       each((worker) => worker.limit),
     ),
     gauge(
-      'worker_spares',
+      'claude_fleet_worker_spares',
       'Started, unused claude processes of a live worker',
       each((worker) => worker.spares),
     ),
     gauge(
-      'worker_paused',
+      'claude_fleet_worker_paused',
       '1 when a live worker claims nothing now, such as while it drains',
       each((worker) => (worker.pausedReason === undefined ? 0 : 1)),
     ),
@@ -71,63 +71,76 @@ function countersOf(fleet: FleetMetrics): Family[] {
   ]
   const starts = { cold: pool.cold, spare: pool.spare, reused: pool.reused }
   return [
-    counter('jobs_ended_total', 'Jobs that ended, by state, and by error code where they failed', ends),
-    counter('attempts_total', 'Attempts begun', [one(fleet.attempts)]),
-    counter('retries_total', 'Attempts that failed and were followed by another, by error code', byCode(fleet.retries)),
-    counter('parked_total', 'Jobs parked until a known moment, by error code', byCode(fleet.parked)),
-    counter('starts_total', 'Sessions given to attempts, by how their process came to be', byLabel('kind', starts)),
-    counter('processes_created_total', 'claude processes started', [one(pool.created)]),
-    counter('processes_destroyed_total', 'claude processes ended', [one(pool.destroyed)]),
-    counter('tokens_total', 'Tokens of ended attempts, by kind', byLabel('kind', kindsOf(tokens))),
-    counter('cost_usd_total', 'Cost of ended attempts in USD', [one(fleet.costUsd)]),
+    counter('claude_fleet_jobs_ended_total', 'Jobs that ended, by state, and by error code where they failed', ends),
+    counter('claude_fleet_attempts_total', 'Attempts begun', [one(fleet.attempts)]),
     counter(
-      'fenced_writes_total',
+      'claude_fleet_retries_total',
+      'Attempts that failed and were followed by another, by error code',
+      byCode(fleet.retries),
+    ),
+    counter('claude_fleet_parked_total', 'Jobs parked until a known moment, by error code', byCode(fleet.parked)),
+    counter(
+      'claude_fleet_starts_total',
+      'Sessions given to attempts, by how their process came to be',
+      byLabel('kind', starts),
+    ),
+    counter('claude_fleet_processes_created_total', 'claude processes started', [one(pool.created)]),
+    counter('claude_fleet_processes_destroyed_total', 'claude processes ended', [one(pool.destroyed)]),
+    counter('claude_fleet_tokens_total', 'Tokens of ended attempts, by kind', byLabel('kind', kindsOf(tokens))),
+    counter('claude_fleet_cost_usd_total', 'Cost of ended attempts in USD', [one(fleet.costUsd)]),
+    counter(
+      'claude_fleet_fenced_writes_total',
       "Writes refused because the attempt was no longer the job's, by what was to be written",
       byLabel('write', { ...fleet.fenced }),
     ),
-    counter('workers_lost_total', 'Attempts whose worker was lost before they ended', [one(fleet.workersLost)]),
-    counter('jobs_rescued_total', 'Jobs whose lock had lapsed and that went back to the queue', [one(fleet.rescued)]),
-    counter('locks_reclaimed_total', 'Lapsed locks that their owners took back', [one(fleet.reclaimed)]),
+    counter('claude_fleet_workers_lost_total', 'Attempts whose worker was lost before they ended', [
+      one(fleet.workersLost),
+    ]),
+    counter('claude_fleet_jobs_rescued_total', 'Jobs whose lock had lapsed and that went back to the queue', [
+      one(fleet.rescued),
+    ]),
+    counter('claude_fleet_locks_reclaimed_total', 'Lapsed locks that their owners took back', [one(fleet.reclaimed)]),
   ]
 }
 
 function histogramsOf({ latencies }: FleetMetrics): Family[] {
   return [
-    histogram('queue_wait_seconds', 'From when a job might first run to its first attempt', latencies.queue),
     histogram(
-      'first_text_seconds',
+      'claude_fleet_queue_wait_seconds',
+      'From when a job might first run to its first attempt',
+      latencies.queue,
+    ),
+    histogram(
+      'claude_fleet_first_text_seconds',
       'From when a completed job might first run to the first text of the attempt that completed it',
       latencies.firstText,
     ),
-    histogram('job_duration_seconds', 'From when a job might first run to its end', latencies.total),
-    histogram('acquire_seconds', 'From asking the pool until an attempt has a session', latencies.acquire),
-    histogram('spawn_seconds', 'From the start of a claude process until it is ready', latencies.spawn),
+    histogram('claude_fleet_job_duration_seconds', 'From when a job might first run to its end', latencies.total),
+    histogram('claude_fleet_acquire_seconds', 'From asking the pool until an attempt has a session', latencies.acquire),
+    histogram('claude_fleet_spawn_seconds', 'From the start of a claude process until it is ready', latencies.spawn),
   ]
 }
-
-const PREFIX = 'claude_fleet_'
 
 const one = (value: number): Sample => ({ value, labels: {} })
 
 function gauge(name: string, help: string, values: Sample[]): Family {
-  return { name: PREFIX + name, help, type: 'gauge', aggregator: 'sum', values }
+  return { name, help, type: 'gauge', aggregator: 'sum', values }
 }
 
 function counter(name: string, help: string, values: Sample[]): Family {
-  return { name: PREFIX + name, help, type: 'counter', aggregator: 'sum', values }
+  return { name, help, type: 'counter', aggregator: 'sum', values }
 }
 
 function histogram(name: string, help: string, { buckets, sumMs }: LatencyHistogram): Family {
-  const full = PREFIX + name
   let count = 0
   const values: Sample[] = buckets.map(({ upTo, count: more }) => {
     count += more
     const le = upTo === Infinity ? '+Inf' : upTo / 1_000
-    return { value: count, labels: { le }, metricName: `${full}_bucket` }
+    return { value: count, labels: { le }, metricName: `${name}_bucket` }
   })
-  values.push({ value: sumMs / 1_000, labels: {}, metricName: `${full}_sum` })
-  values.push({ value: count, labels: {}, metricName: `${full}_count` })
-  return { name: full, help, type: 'histogram', aggregator: 'sum', values }
+  values.push({ value: sumMs / 1_000, labels: {}, metricName: `${name}_sum` })
+  values.push({ value: count, labels: {}, metricName: `${name}_count` })
+  return { name, help, type: 'histogram', aggregator: 'sum', values }
 }
 
 function byLabel(label: string, counts: Readonly<Record<string, number>>): Sample[] {

@@ -49,7 +49,7 @@ test('the page is valid, counts what jobs did, and is the same at every API proc
   expect(value('claude_fleet_redis_up')).toBe(1)
   expect(metrics.get('claude_fleet_queue_wait_seconds')?.samples.get('claude_fleet_queue_wait_seconds_count')).toBe(3)
   // Whoever can reach the page may read it.
-  for (const private_ of [...ids, 'secret-word', 'default', redis.url]) expect(text).not.toContain(private_)
+  for (const secret of [...ids, 'secret-word', 'default', redis.url]) expect(text).not.toContain(secret)
 
   const other = await startApi({ ...api.settings, port: 0 }, { log: QUIET })
   try {

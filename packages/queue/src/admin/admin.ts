@@ -120,8 +120,8 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
       tenantsOf(undefined),
       redisNow(),
     ])
-    const [jobs, oldestWaitingMs, live] = await Promise.all([counts(undefined), oldestWaiting(names, now), workers()])
-    return { ...foldMetrics(sums, counters), jobs, oldestWaitingMs, workers: live }
+    const [jobs, oldestWaitingMs, listed] = await Promise.all([counts(undefined), oldestWaiting(names, now), workers()])
+    return { ...foldMetrics(sums, counters), jobs, oldestWaitingMs, workers: listed }
   }
 
   async function drainWorker(workerId: string): Promise<boolean> {
