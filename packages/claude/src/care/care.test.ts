@@ -73,10 +73,10 @@ for (const rung of RUNGS) {
   )
 
   test.skipIf(refusals.has(rung))(
-    `${rung}: when the worker is frozen its sessions end with the lease, which it hears later`,
+    `${rung}: when the worker is frozen its sessions end, which it hears later`,
     async () => {
       const bench = await startDaemonBench('[[ignore-term]][[ignore-eof]]')
-      const times = { beatMs: 100, leaseMs: 1_000 }
+      const times = { beatMs: 100, silenceMs: 1_000 }
       const worker = startSmallWorker({
         ...bench,
         prompt: '[[daemons:stubborn]][[bytes:9000]][[slow:1000,100]]',
@@ -86,7 +86,7 @@ for (const rung of RUNGS) {
       const daemons = await bench.pids(4)
 
       worker.signal('SIGSTOP')
-      expect(await livingAfter([...daemons, pid], times.leaseMs + AFTER_MS)).toEqual([])
+      expect(await livingAfter([...daemons, pid], times.silenceMs + AFTER_MS)).toEqual([])
       worker.signal('SIGCONT')
 
       const { event } = await worker.said(({ event: told }) => told?.type === 'silence')

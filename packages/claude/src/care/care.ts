@@ -17,7 +17,7 @@ export interface ProcessCareOptions {
    * life, with the parent-death signal alone.
    */
   supervised?: boolean
-  /** Defaults: a beat every second, a lease of 10 s. */
+  /** Defaults: a beat every second, a silence of 10 s at most. */
   times?: Partial<SupervisorTimes>
   onEvent?: (event: ProcessCareEvent) => void
 }
@@ -26,7 +26,7 @@ export interface ProcessCareOptions {
 export type ProcessCareEvent =
   /** At the start: processes of dead workers of this host were ended. */
   | { type: 'leftovers'; pids: number[] }
-  /** This process was silent for the lease, so the supervisor has ended its sessions. */
+  /** This process was silent too long, so the supervisor has ended its sessions. */
   | { type: 'silence'; pids: number[] }
   /** The supervisor has died; another is started. */
   | { type: 'supervisor-lost'; why: string }
@@ -45,7 +45,7 @@ export interface ProcessCare {
 }
 
 /** 10 s: twice what a worker may stall and go on; less than the 15 s that a lock has left when a worker freezes. */
-const TIMES: SupervisorTimes = { beatMs: 1_000, leaseMs: 10_000 }
+const TIMES: SupervisorTimes = { beatMs: 1_000, silenceMs: 10_000 }
 
 /**
  * Ends what dead workers of this host have left, chooses how sessions are held together, and starts the supervisor.

@@ -24,7 +24,7 @@ test.runIf(linux)('a worker whose event loop stalls for 2 s loses nothing', asyn
 
 test.runIf(linux)('a supervisor that dies or hangs is replaced; sessions go on, and are covered again', async () => {
   const bench = await startDaemonBench('[[ignore-term]][[ignore-eof]]')
-  const times = { beatMs: 100, leaseMs: 1_000 }
+  const times = { beatMs: 100, silenceMs: 1_000 }
   const worker = startSmallWorker({ ...bench, prompt: '[[bytes:9000]][[slow:1000,50]]', care: { path: PATH, times } })
   const { pid = 0, supervisor: first = 0 } = await worker.said(({ message }) => message === 'text')
 

@@ -2,17 +2,17 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { createLineDecoder } from '../protocol/decoder.js'
 import type { Owner } from '../process/owner.js'
-import { createLease } from './lease.js'
+import { createPatience } from './patience.js'
 
 export interface SupervisorTimes {
   /** Between two signs of life to the supervisor, ms. */
   beatMs: number
   /** Silence after which the supervisor ends what the worker started, ms. */
-  leaseMs: number
+  silenceMs: number
 }
 
 export interface SupervisorEvents {
-  /** It ended processes because this process had been silent for the lease. */
+  /** It ended processes because this process had been silent too long. */
   onSilence(pids: number[]): void
   /** It has died, or no longer answered and was ended. A new one is on its way. */
   onLost(why: string): void
@@ -45,11 +45,11 @@ export async function startSupervisor(
   let failures = 0
   let restart: NodeJS.Timeout | undefined
   // What it is to this process, this process is to it: one that hangs is of no use.
-  let answers = createLease({ leaseMs: times.leaseMs, maxGapMs: 4 * times.beatMs })
+  let answers = createPatience({ silenceMs: times.silenceMs, maxGapMs: 4 * times.beatMs })
 
   const start = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      const args = [PROGRAM, String(owner.pid), owner.startTicks, owner.boot, String(times.leaseMs)]
+      const args = [PROGRAM, String(owner.pid), owner.startTicks, owner.boot, String(times.silenceMs)]
       const started = spawn(process.execPath, [...NODE_FLAGS, ...args, ...(cgroup === undefined ? [] : [cgroup])], {
         // A session of its own: what is sent to the worker's process group is not for it. No secret, and no folder to hold.
         detached: true,
@@ -58,7 +58,7 @@ export async function startSupervisor(
         stdio: ['pipe', 'pipe', 'ignore'],
       })
       child = started
-      answers = createLease({ leaseMs: times.leaseMs, maxGapMs: 4 * times.beatMs })
+      answers = createPatience({ silenceMs: times.silenceMs, maxGapMs: 4 * times.beatMs })
       const lines = createLineDecoder()
       started.stdin.on('error', () => undefined)
       started.stdout.on('data', (chunk: Buffer) => {

@@ -1,17 +1,17 @@
 /** Counts how long another process has been silent, in time in which this one could have heard it. */
-export interface Lease {
+export interface Patience {
   /** It was heard. */
   renew(): void
-  /** To be called every `tickMs`. True from the moment the lease has ended until it is renewed. */
+  /** To be called every `tickMs`. True from the moment the patience has ended until it is renewed. */
   tick(): boolean
 }
 
 /**
- * A lease of `leaseMs`. The clock is the system's monotonic one, and a gap between two ticks counts as `maxGapMs` at
+ * A patience of `silenceMs`. The clock is the system's monotonic one, and a gap between two ticks counts as `maxGapMs` at
  * most: when this process was itself stopped, with the machine or its container, the other one has not been silent, it
  * has been stopped too, and has the rest of its time after they go on.
  */
-export function createLease(options: { leaseMs: number; maxGapMs: number; now?: () => number }): Lease {
+export function createPatience(options: { silenceMs: number; maxGapMs: number; now?: () => number }): Patience {
   const now = options.now ?? (() => performance.now())
   let last = now()
   let silentMs = 0
@@ -23,7 +23,7 @@ export function createLease(options: { leaseMs: number; maxGapMs: number; now?: 
       const at = now()
       silentMs += Math.min(at - last, options.maxGapMs)
       last = at
-      return silentMs >= options.leaseMs
+      return silentMs >= options.silenceMs
     },
   }
 }
