@@ -81,3 +81,12 @@ test('a shell is told what may come next', async () => {
   expect(await complete('get', '')).toContainEqual(expect.stringMatching(/^j_/))
   expect((await cli(['completion', 'bash'])).stdout).toContain('complete -o default -F _claude_fleet claude-fleet')
 })
+
+test('a worker is drained from afar, ends by itself and is on the list no more', async () => {
+  const second = await fleet.worker('w2')
+  const drained = await cli(['workers', 'drain', 'w2'])
+  expect(drained).toMatchObject({ code: 0, stdout: 'w2 is draining\n', stderr: '' })
+  expect(await second.ended).toMatchObject({ code: 0 })
+  const { items } = JSON.parse((await cli(['workers', '--json'])).stdout) as { items: { id: string }[] }
+  expect(items.map(({ id }) => id)).toEqual(['w1'])
+})
