@@ -5,7 +5,6 @@ import { EXIT } from '../exit-code.js'
 import type { Terminal } from '../terminal.js'
 import { oneLine, printable, styleOf, type Style } from '../text/style.js'
 import { checkApi } from './api.js'
-import { checkRedisAt } from './redis.js'
 
 /** `doctor`. */
 export function addDoctor({ command, action, terminal }: Commands): void {
@@ -57,7 +56,7 @@ async function examine(terminal: Terminal, online: boolean): Promise<{ checks: C
   const env = redisUrl ? terminal.env : { ...terminal.env, REDIS_URL: 'redis://127.0.0.1:6379' }
   const worker = read(() => readWorkerSettings({ ...terminal, env }, terminal.home))
   const groups = await Promise.all([
-    redisUrl && worker !== undefined ? checkRedisAt(worker.redisUrl) : [noRedis(redisUrl)],
+    redisUrl && worker !== undefined ? lookAtRedis(worker.redisUrl) : [noRedis(redisUrl)],
     client?.url === undefined ? [] : checkApi(client.url, client.apiKey, leave.signal),
     worker === undefined ? [] : examineWorker(worker, terminal, online, leave.signal),
   ])
@@ -88,4 +87,10 @@ function lines({ name, status, found, fix }: Check, style: Style): string[] {
   const paint = { ok: style.good, warn: style.warn, fail: style.bad, skipped: style.dim }[status]
   const line = `${paint(MARKS[status])}  ${oneLine(name, undefined).padEnd(18)} ${oneLine(found, undefined)}\n`
   return fix === undefined || status === 'ok' ? [line] : [line, `      ${style.dim('mend it:')} ${printable(fix)}\n`]
+}
+
+/** Loaded here, so that other commands do not wait for a queue that they do not use. */
+async function lookAtRedis(url: string): Promise<Check[]> {
+  const { checkRedisAt } = await import('./redis.js')
+  return checkRedisAt(url)
 }
