@@ -38,7 +38,7 @@ export function createRunAttempt(deps: RunAttemptDeps, options: { workerId: stri
 
       const spec = await deps.sessionSpec(claim)
       await using lease = await deps.pool.acquire(spec, { signal: claim.signal })
-      const endWatch = holdWhileDoubtful(claim, lease.session, deps.log)
+      const endWatch = await holdWhileDoubtful(claim, lease.session, deps.log)
       const facts = await publishTurn(lease, attempt, deps).finally(endWatch)
       const judged = verdict(facts)
 
