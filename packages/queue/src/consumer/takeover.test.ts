@@ -146,6 +146,23 @@ test('after a gap in the service of Redis, a new run of it or a clock set back, 
   expect(await resting()).toEqual(['reaped', '', id])
 })
 
+test('a process that only enqueues notes that Redis serves, and leaves a gap for the reaper to see', async () => {
+  const { client, keys } = fleet
+  const note = () => runScript(client, 'fleetNote', keys.reaper, [keys.prefix, ''])
+  const seenAt = async () => Number(await client.hget(keys.reaper, 'seenAt'))
+  await note()
+  expect(await client.exists(keys.reaper)).toBe(0)
+  await reap('one', { gapMs: 5_000 })
+  const first = await seenAt()
+  await client.hset(keys.reaper, 'seenAt', first - 3_000)
+  await note()
+  expect(await seenAt()).toBeGreaterThanOrEqual(first)
+  await client.hset(keys.reaper, 'seenAt', first - 9_000)
+  await note()
+  expect(await seenAt()).toBe(first - 9_000)
+  expect((await reap('one', { gapMs: 5_000 })).at(-1)).toBe('new')
+})
+
 test('an attempt begins only with the lock that BullMQ gave it', async () => {
   const { client, keys } = fleet
   const { id } = await fleet.enqueue()

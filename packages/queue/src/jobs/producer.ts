@@ -23,6 +23,8 @@ import { parseJson } from './seal.js'
 import { readView } from './view.js'
 
 const CALL_MS = 5_000
+/** How often it notes that Redis serves. */
+const NOTE_MS = 1_000
 /** A batch is up to 1,000 jobs and 16 MiB. */
 const BATCH_CALL_MS = 20_000
 
@@ -61,6 +63,12 @@ export function createProducer(
   // Shares the client, so closing it closes nothing; its errors are the client's, logged there.
   const queue = new Queue(QUEUE_NAME, { connection: client, prefix: options.prefix })
   queue.on('error', () => undefined)
+  const noteTimer = setInterval(() => {
+    if (client.status !== 'ready') return
+    runScript(client, 'fleetNote', keys.reaper, [options.prefix, '']).catch((err: unknown) =>
+      log.debug({ err }, 'the service of Redis could not be noted'),
+    )
+  }, NOTE_MS).unref()
 
   function recordArgs(job: NewJob): (string | number)[] {
     const { spec } = job
@@ -187,7 +195,10 @@ export function createProducer(
     list: (tenant, query) => call(listJobs(client, keys, tenant, query)),
     cancel: (tenant, id, reason) => call(cancel(tenant, id, reason)),
     retry: (tenant, id) => call(retry(tenant, id)),
-    close: () => within(CALL_MS, queue.close(), 'the queue did not close').catch(() => undefined),
+    close() {
+      clearInterval(noteTimer)
+      return within(CALL_MS, queue.close(), 'the queue did not close').catch(() => undefined)
+    },
   }
 }
 

@@ -8,6 +8,7 @@ import { BEAT } from './scripts/beat.js'
 import { BEGIN } from './scripts/begin.js'
 import { CANCEL } from './scripts/cancel.js'
 import { ENQUEUE } from './scripts/enqueue.js'
+import { NOTE } from './scripts/note.js'
 import { PRELUDE } from './scripts/prelude.js'
 import { QUARANTINE } from './scripts/quarantine.js'
 import { REAP } from './scripts/reap.js'
@@ -27,6 +28,7 @@ const SCRIPTS = {
   fleetBeat: BEAT,
   fleetRenew: RENEW,
   fleetReap: REAP,
+  fleetNote: NOTE,
   fleetAccount: ACCOUNT,
   fleetQuarantine: QUARANTINE,
   fleetScreen: SCREEN,

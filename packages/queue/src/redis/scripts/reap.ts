@@ -23,7 +23,7 @@ local seen, rest = tonumber(h[1]), tonumber(h[3] or 0)
 local gap = not seen or h[2] ~= run or now < seen or now - seen > tonumber(ARGV[5])
 -- A clock that was set back must not make the rest endless.
 if gap or rest > now + tonumber(ARGV[4]) then rest = now + tonumber(ARGV[4]) end
-redis.call('HSET', key, 'seenAt', int(now), 'run', run, 'restUntil', int(rest))
+redis.call('HSET', key, 'seenAt', int(now), 'run', run, 'restUntil', int(rest), 'gapMs', ARGV[5])
 local lease = tonumber(h[5] or 0)
 if h[4] and h[4] ~= ARGV[3] and lease > now and lease <= now + tonumber(ARGV[6]) then return { 'other' } end
 redis.call('HSET', key, 'leader', ARGV[3], 'leaseUntil', int(now + tonumber(ARGV[6])))
