@@ -2,7 +2,7 @@ import { jobSpecSchema } from '@claude-fleet/core'
 import type { AttemptStop, Claim } from '@claude-fleet/queue'
 import { FleetError } from '@claude-fleet/core'
 import { expect, test } from 'vitest'
-import { budgetSpent, failedBeforeTurn } from './outcome.js'
+import { failedBeforeTurn, limitsSpent } from './outcome.js'
 
 const deps = { random: () => 0, log: { debug() {}, info() {}, warn() {}, error() {} } }
 
@@ -42,8 +42,14 @@ test.each<[AttemptStop, object]>([
 
 test('a job whose earlier attempts spent its budget does not run again', () => {
   const spec = jobSpecSchema.parse({ prompt: 'x', maxBudgetUsd: 1 })
-  expect(budgetSpent(claim({ spec, spentUsd: 0.99 }))).toBeUndefined()
-  expect(budgetSpent(claim({ spec, spentUsd: 1 }))).toMatchObject({ type: 'failed', error: { code: 'MAX_BUDGET' } })
+  expect(limitsSpent(claim({ spec, spentUsd: 0.99 }))).toBeUndefined()
+  expect(limitsSpent(claim({ spec, spentUsd: 1 }))).toMatchObject({ type: 'failed', error: { code: 'MAX_BUDGET' } })
+})
+
+test('a job whose failed attempts had all its turns does not run again', () => {
+  const spec = jobSpecSchema.parse({ prompt: 'x', maxTurns: 2 })
+  expect(limitsSpent(claim({ spec, spentTurns: 1 }))).toBeUndefined()
+  expect(limitsSpent(claim({ spec, spentTurns: 2 }))).toMatchObject({ type: 'failed', error: { code: 'MAX_TURNS' } })
 })
 
 function claim(fields: Partial<Claim>): Claim {
@@ -57,6 +63,7 @@ function claim(fields: Partial<Claim>): Claim {
     failures,
     queueMs: 0,
     spentUsd: 0,
+    spentTurns: 0,
     signal: new AbortController().signal,
     lock: { state: 'sure', onChange: () => () => {} },
     write() {},

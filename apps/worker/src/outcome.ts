@@ -65,7 +65,7 @@ export function completed(
 export function failed(claim: Claim, judged: FailedVerdict, facts: TurnFacts, random: () => number): AttemptOutcome {
   const ran = Object.keys(facts.tools).length > 0 ? { ...judged.details, toolsRun: facts.tools } : judged.details
   const error = jobError(claim, judged.code, judged.message, judged.decision, ran)
-  return decide(claim, error, judged.decision, judged.retryAt, spendOf(facts), random)
+  return decide(claim, error, judged.decision, judged.retryAt, spendOf(facts), random, facts.replies)
 }
 
 /** The outcome of a turn that the fleet itself ended through the claim's signal. */
@@ -96,12 +96,22 @@ export function failedBeforeTurn(
   )
 }
 
-/** `failed` with `MAX_BUDGET` when earlier attempts have already spent what the job may cost, else undefined. */
-export function budgetSpent(claim: Claim): AttemptOutcome | undefined {
-  const { maxBudgetUsd } = claim.spec
-  if (maxBudgetUsd === undefined || claim.spentUsd < maxBudgetUsd) return undefined
-  const message = `earlier attempts spent ${claim.spentUsd} USD of the ${maxBudgetUsd} USD this job may cost`
-  return { type: 'failed', ...NOTHING_SPENT, error: jobError(claim, 'MAX_BUDGET', message, 'fail', {}) }
+/** `failed` when earlier attempts have already spent what the job may cost, or had the round trips it may have. */
+export function limitsSpent(claim: Claim): AttemptOutcome | undefined {
+  const { maxBudgetUsd, maxTurns } = claim.spec
+  const fail = (code: JobErrorCode, message: string): AttemptOutcome => {
+    return { type: 'failed', ...NOTHING_SPENT, error: jobError(claim, code, message, 'fail', {}) }
+  }
+  if (maxBudgetUsd !== undefined && claim.spentUsd >= maxBudgetUsd) {
+    return fail(
+      'MAX_BUDGET',
+      `earlier attempts spent ${claim.spentUsd} USD of the ${maxBudgetUsd} USD this job may cost`,
+    )
+  }
+  if (maxTurns !== undefined && claim.spentTurns >= maxTurns) {
+    return fail('MAX_TURNS', `earlier attempts had ${claim.spentTurns} of the ${maxTurns} turns this job may have`)
+  }
+  return undefined
 }
 
 function decide(
@@ -111,11 +121,12 @@ function decide(
   retryAt: number | undefined,
   spend: Spend,
   random: () => number,
+  turns = 0,
 ): AttemptOutcome {
   if (decision === 'park' && retryAt !== undefined) return { type: 'parked', ...spend, error, resumesAt: retryAt }
   const failures = claim.failures + 1
   if (decision === 'fail' || failures >= claim.spec.attempts) return { type: 'failed', ...spend, error }
-  return { type: 'retry', ...spend, error, delayMs: backoffDelayMs(claim.spec.backoff, failures, random) }
+  return { type: 'retry', ...spend, error, delayMs: backoffDelayMs(claim.spec.backoff, failures, random), turns }
 }
 
 function stoppedBy(claim: Claim, spend: Spend): AttemptOutcome {

@@ -2,7 +2,7 @@ import { verdict, type Lease, type SessionPool, type TurnFacts } from '@claude-f
 import type { AttemptOutcome, Claim, Log } from '@claude-fleet/queue'
 import { eventOf } from './event-of.js'
 import { holdWhileDoubtful } from './hold.js'
-import { budgetSpent, completed, failed, failedBeforeTurn, stopped, type Attempt } from './outcome.js'
+import { completed, failed, failedBeforeTurn, limitsSpent, stopped, type Attempt } from './outcome.js'
 import type { Redact } from './redactor.js'
 import type { SessionSpecSource } from './session-spec.js'
 
@@ -33,7 +33,7 @@ export function createRunAttempt(deps: RunAttemptDeps, options: { workerId: stri
   const attemptOnce: RunAttempt = async (claim) => {
     const attempt: Attempt = { claim, worker: options.workerId, startedAt: deps.now(), firstTextAt: undefined }
     try {
-      const spentAll = budgetSpent(claim)
+      const spentAll = limitsSpent(claim)
       if (spentAll !== undefined) return spentAll
 
       const spec = await deps.sessionSpec(claim)
@@ -64,7 +64,7 @@ async function publishTurn(lease: Lease, attempt: Attempt, deps: RunAttemptDeps)
     signal: claim.signal,
     timeoutMs,
     idleTimeoutMs,
-    maxTurns,
+    maxTurns: maxTurns === undefined ? undefined : maxTurns - claim.spentTurns,
     maxBudgetUsd: maxBudgetUsd === undefined ? undefined : maxBudgetUsd - claim.spentUsd,
   })
   for await (const message of turn) {

@@ -113,6 +113,8 @@ export interface TurnFacts {
   model: string
   sessionId: string
   numTurns: number
+  /** Replies of the model that came whole. What failed before one is no round trip that was had. */
+  replies: number
   tools: Readonly<Record<string, number>>
   permissionDenials: readonly { toolName: string; toolUseId: string }[]
   log: { lines: number; errors: number; warnings: number }

@@ -19,6 +19,7 @@ function factsOf(more: Partial<TurnFacts> = {}): TurnFacts {
     model: 'm',
     sessionId: 's',
     numTurns: 1,
+    replies: 1,
     tools: {},
     permissionDenials: [],
     log: { lines: 0, errors: 0, warnings: 0 },

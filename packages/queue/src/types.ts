@@ -118,6 +118,8 @@ export interface Claim {
   readonly queueMs: number
   /** Spent by earlier attempts, USD. */
   readonly spentUsd: number
+  /** Model round trips of earlier attempts that failed; what a shutdown or a lost worker took is not the job's doing. */
+  readonly spentTurns: number
   readonly signal: AbortSignal
   readonly lock: ClaimLock
   /**
@@ -136,7 +138,8 @@ export type AttemptOutcome = { costUsd: number; usage: Usage; tools: Readonly<Re
   | { type: 'completed'; result: JobResult; firstTextMs: number | undefined }
   | { type: 'failed'; error: JobError }
   | { type: 'cancelled'; reason: string }
-  | { type: 'retry'; error: JobError; delayMs: number }
+  /** `turns`: model round trips that the failed attempt has had. */
+  | { type: 'retry'; error: JobError; delayMs: number; turns?: number }
   | { type: 'parked'; error: JobError; resumesAt: number }
   /** Handed back unspent: no failure is counted. `delayMs` 0: to the head of the queue. */
   | { type: 'returned'; delayMs: number; reason: string }

@@ -11,6 +11,8 @@ export interface Answer {
   readonly bytes: number
   /** Replies of the model that were begun. One that broke off and was begun again is one. */
   readonly rounds: number
+  /** Replies of the model that came whole. */
+  readonly replies: number
   /** A new reply of the model begins. */
   begin(messageId: string): TurnMessage[]
   delta(block: number, text: string): TurnMessage[]
@@ -40,6 +42,7 @@ export function createAnswer(): Answer {
   let continued = false
   let winding = false
   let rounds = 0
+  let replies = 0
 
   function show(messageId: string, block: number, text: string): TurnMessage[] {
     if (text === '') return []
@@ -80,6 +83,9 @@ export function createAnswer(): Answer {
     get rounds() {
       return rounds
     },
+    get replies() {
+      return replies
+    },
     begin,
     delta(block, text) {
       if (reply === undefined) return []
@@ -92,6 +98,7 @@ export function createAnswer(): Answer {
       if (reply?.id !== messageId) {
         said.push(...begin(messageId))
         if (reply !== undefined) reply.open = false
+        replies += 1
       }
       if (reply?.streamed === true) return said
       return [...said, ...texts.flatMap(({ block, text }) => show(messageId, block, text))]
@@ -101,6 +108,7 @@ export function createAnswer(): Answer {
     },
     end(abandoned) {
       if (reply !== undefined) {
+        if (reply.open && abandoned === undefined) replies += 1
         reply.open = false
         reply.broken = abandoned !== undefined
       }

@@ -231,6 +231,7 @@ export function createTurnReader(options: TurnReaderOptions): TurnReader {
       model,
       sessionId,
       numTurns: result?.num_turns ?? answer.rounds,
+      replies: answer.replies,
       tools: Object.fromEntries(tools),
       permissionDenials: [...denials].map(([toolUseId, toolName]) => ({ toolName, toolUseId })),
       log: { ...log },

@@ -70,11 +70,12 @@ export interface Begun {
   createdAt: number
   queueMs: number
   spentUsd: number
+  spentTurns: number
 }
 
 /** Reads the words after `run`. */
 export function readBegun(words: readonly string[]): Begun {
-  const [attempt, failures, seq, createdAt, queueMs, spentUsd] = words.map(Number)
+  const [attempt, failures, seq, createdAt, queueMs, spentUsd, spentTurns] = words.map(Number)
   return {
     attempt: attempt ?? 0,
     failures: failures ?? 0,
@@ -82,6 +83,7 @@ export function readBegun(words: readonly string[]): Begun {
     createdAt: createdAt ?? 0,
     queueMs: queueMs ?? 0,
     spentUsd: spentUsd ?? 0,
+    spentTurns: spentTurns ?? 0,
   }
 }
 
@@ -120,6 +122,7 @@ export function openClaim(
     failures: job.failures,
     queueMs: job.queueMs,
     spentUsd: job.spentUsd,
+    spentTurns: job.spentTurns,
     signal: held.stopped,
     lock: held.lock,
     write: writer.write,

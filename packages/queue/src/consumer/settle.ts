@@ -56,6 +56,7 @@ export async function settle(
       // A retry is the job's; the attempt itself has failed.
       outcome.type === 'retry' ? 'failed' : outcome.type,
       'error' in outcome ? outcome.error.code : '',
+      outcome.type === 'retry' ? (outcome.turns ?? 0) : 0,
     ]
     let answer: string[] | undefined
     try {

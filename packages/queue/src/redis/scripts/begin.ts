@@ -21,7 +21,7 @@ const APART_MS = 1_000
  * - `sealed` + end event: it had ended, or ends now because it was cancelled or lost its last worker;
  * - `early` + ms: it is not due yet;
  * - `apart` + ms: it is a suspect;
- * - `run` + attempt, failures, seq, createdAt, queueMs, USD spent before.
+ * - `run` + attempt, failures, seq, createdAt, queueMs, USD spent before, model round trips of failed attempts.
  */
 export const BEGIN = `
 local r = redis.call('HMGET', JOB, 'tenant', 'state', 'fence', 'seal', 'cancel', 'attempt', 'failures', 'seq', 'dueAt',
@@ -31,7 +31,8 @@ local losses, attempts = tonumber(r[13] or 0), tonumber(ARGV[5])
 if not tenant or tenant ~= ARGV[7] then return { 'missing' } end
 if r[4] then return { 'sealed', r[4] } end
 local function run()
-  return { 'run', int(attempt), int(failures), int(seq), r[10], field('queueMs'), field('costUsd') or '0' }
+  return { 'run', int(attempt), int(failures), int(seq), r[10], field('queueMs'), field('costUsd') or '0',
+    field('turns') or '0' }
 end
 if r[3] == ARGV[3] and state == 'active' then return run() end
 -- A worker that slept between claim and begin must not end the attempt that took its place.

@@ -5,7 +5,7 @@
  * ARGV[3] fence, [4] next state, [5] first seq, [6] last seq, [7] JSON array of events (empty: none), [8] JSON of the
  * end event (empty: the job goes on), [9] retention ms, [10] `1` to leave a hole, [11] cost USD, [12] JSON of
  * `{usage, tools}`, [13] ms to the first text or empty, [14] `1` counts a failure, [15] delay ms, [16] resumesAt or empty,
- * [17] what the ledger says of the attempt, [18] its error code or empty.
+ * [17] what the ledger says of the attempt, [18] its error code or empty, [19] model round trips of one that failed.
  * Answers `ok`, `hole` + last seq, `cancelled` + reason (it was to go on, but its end was asked for), `sealed` + end
  * event, or `fenced`.
  */
@@ -29,7 +29,10 @@ if ends then
   seal(ARGV[4], last, ARGV[8], now, ARGV[9], ARGV[18], ARGV[13])
   return { 'ok' }
 end
-if ARGV[14] == '1' then redis.call('HINCRBY', JOB, 'failures', 1) end
+if ARGV[14] == '1' then
+  redis.call('HINCRBY', JOB, 'failures', 1)
+  redis.call('HINCRBY', JOB, 'turns', ARGV[19])
+end
 if ARGV[18] ~= '' then add((ARGV[16] ~= '' and 'parked:' or 'retry:') .. ARGV[18], 1) end
 move(tenant, r[7], ARGV[4])
 local delay = tonumber(ARGV[15])
