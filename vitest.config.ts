@@ -12,6 +12,8 @@ export default defineConfig({
     // Processes: what a test leaves behind dies with its file's process or is seen; threads share signals and cwd.
     pool: 'forks',
     maxWorkers: 2,
+    // Of the fault tests, which mostly wait: each has a Redis, two workers and their claudes.
+    maxConcurrency: 4,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,

@@ -39,7 +39,7 @@ const rows = readFileSync(report, 'utf8')
   .map((line) => JSON.parse(line))
 rmSync(folder, { recursive: true })
 
-const text = `${table(rows)}\n\nNode ${process.version}, ${type()} ${release()}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB; seed ${values.seed}; five cases at once.`
+const text = `${table(rows)}\n\nNode ${process.version}, ${type()} ${release()}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB; seed ${values.seed}; four cases at once.`
 process.stdout.write(`\n${text}\n`)
 if (values.write && status === 0) write(text)
 process.exit(status ?? 1)

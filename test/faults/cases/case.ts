@@ -12,8 +12,6 @@ export interface FaultCase {
   env?: Record<string, string>
   /** Prompts it may cost beyond the first of each job. */
   extraStarts: number
-  /** The promise does not hold yet, and why: the case must fail. */
-  notYet?: string
   /** Most that `run` may answer, ms. */
   withinMs?: number
   /** Does it. Resolves to the time the fleet needed, ms, where there is one. Throws where a promise of its own is broken. */

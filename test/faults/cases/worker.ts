@@ -9,16 +9,13 @@ const TAKEOVER_MS = 30_000
 export const WORKER_CASES: FaultCase[] = [
   {
     name: 'worker killed while claude answers',
-    injection: 'kill -9 of the worker, at a random moment of three answers',
+    injection: 'kill -9 of the worker, at a random moment of its answers',
     extraStarts: 3,
     withinMs: TAKEOVER_MS,
     async run(rig, random) {
-      const first = await rig.startWorker('first')
-      const jobs = await Promise.all([1, 2, 3].map(() => rig.enqueue(streaming(8_000))))
-      await allStarted(rig, jobs)
-      await rig.startWorker('second')
+      const { victim, jobs } = await twoWorkers(rig, streaming(9_000))
       await pause(random(3_000))
-      first.process.signal('SIGKILL')
+      victim.process.signal('SIGKILL')
       return takenOver(rig, jobs)
     },
   },
@@ -28,12 +25,13 @@ export const WORKER_CASES: FaultCase[] = [
     extraStarts: 3,
     withinMs: TAKEOVER_MS,
     async run(rig) {
-      const first = await rig.startWorker('first')
+      await Promise.all([rig.startWorker('first'), rig.startWorker('second')])
       const jobs = await Promise.all([1, 2, 3, 4].map((at) => rig.enqueue(streaming(500 + 60 * at))))
-      for await (const event of rig.client.job(jobs[0]?.id ?? '').events()) if (isEndEvent(event)) break
-      first.process.signal('SIGKILL')
+      for await (const event of rig.client.job(jobs[0]?.id ?? '').events()) {
+        if (event.type !== 'completed') continue
+        workerOf(rig, event.result.worker).process.signal('SIGKILL')
+      }
       const killedAt = Date.now()
-      await rig.startWorker('second')
       await allEnded(rig, jobs)
       return Date.now() - killedAt
     },
@@ -45,13 +43,13 @@ export const WORKER_CASES: FaultCase[] = [
     extraStarts: 0,
     withinMs: TAKEOVER_MS,
     async run(rig, random) {
-      const first = await rig.startWorker('first')
+      await Promise.all([rig.startWorker('first'), rig.startWorker('second')])
       const job = await rig.enqueue(streaming(200))
       await rig.until('claude is being started', () => rig.spends.started().length > 0)
       await pause(random(1_000))
-      first.process.signal('SIGKILL')
+      const { worker = '' } = await rig.client.job(job.id).get()
+      workerOf(rig, worker).process.signal('SIGKILL')
       const killedAt = Date.now()
-      await rig.startWorker('second')
       await rig.until('the prompt is sent', () => rig.spends.of(job.tag).length > 0)
       return Date.now() - killedAt
     },
@@ -59,16 +57,13 @@ export const WORKER_CASES: FaultCase[] = [
   {
     name: 'worker frozen for 30 s',
     injection: 'SIGSTOP of the worker, SIGCONT after 30 s',
-    extraStarts: 2,
+    extraStarts: 3,
     withinMs: TAKEOVER_MS,
     async run(rig, random) {
-      const first = await rig.startWorker('first')
-      const jobs = await Promise.all([1, 2].map(() => rig.enqueue(streaming(10_000))))
-      await allStarted(rig, jobs)
-      await rig.startWorker('second')
+      const { victim, jobs } = await twoWorkers(rig, streaming(12_000))
       await pause(random(3_000))
-      first.process.signal('SIGSTOP')
-      const frozen = pause(30_000).then(() => first.process.signal('SIGCONT'))
+      victim.process.signal('SIGSTOP')
+      const frozen = pause(30_000).then(() => victim.process.signal('SIGCONT'))
       const recovery = await takenOver(rig, jobs)
       await frozen
       return recovery
@@ -77,16 +72,13 @@ export const WORKER_CASES: FaultCase[] = [
   {
     name: 'worker cut off from Redis for 40 s',
     injection: 'its line drops everything in silence (TCP proxy)',
-    extraStarts: 2,
+    extraStarts: 3,
     withinMs: TAKEOVER_MS,
     async run(rig, random) {
-      const first = await rig.startWorker('first')
-      const jobs = await Promise.all([1, 2].map(() => rig.enqueue(streaming(10_000))))
-      await allStarted(rig, jobs)
-      await rig.startWorker('second')
+      const { victim, jobs } = await twoWorkers(rig, streaming(12_000))
       await pause(random(3_000))
-      first.line.drop()
-      const cut = pause(40_000).then(() => first.line.restore())
+      victim.line.drop()
+      const cut = pause(40_000).then(() => victim.line.restore())
       const recovery = await takenOver(rig, jobs)
       await cut
       return recovery
@@ -146,6 +138,21 @@ export const WORKER_CASES: FaultCase[] = [
     },
   },
 ]
+
+/** Two workers and three jobs that run; the victim is the worker that runs the first, with all that it runs. */
+async function twoWorkers(rig: Rig, prompt: string): Promise<{ victim: RigWorker; jobs: Acked[] }> {
+  await Promise.all([rig.startWorker('first'), rig.startWorker('second')])
+  const jobs = await Promise.all([1, 2, 3].map(() => rig.enqueue(prompt)))
+  await allStarted(rig, jobs)
+  const workers = await Promise.all(jobs.map(async ({ id }) => (await rig.client.job(id).get()).worker))
+  return { victim: workerOf(rig, workers[0] ?? ''), jobs: jobs.filter((_job, at) => workers[at] === workers[0]) }
+}
+
+function workerOf(rig: Rig, id: string): RigWorker {
+  const found = rig.workers.find((worker) => worker.id === id)
+  if (found === undefined) throw new Error(`no worker ${id}`)
+  return found
+}
 
 export async function allStarted(rig: Rig, jobs: readonly Acked[]): Promise<void> {
   await rig.until('every job has begun', () => jobs.every(({ tag }) => rig.spends.of(tag).length > 0))
