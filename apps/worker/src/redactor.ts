@@ -12,14 +12,8 @@ const PLAIN_NAME = /(_URL|_REGION|_MODEL|_PROJECT_ID|_PROFILE|_FILE|_CREDENTIALS
  * that arrives in pieces, over several deltas, is not found; the docs say so.
  */
 export function createRedactor(environments: Iterable<Readonly<Record<string, string>>>): Redact {
-  const secrets = new Set<string>()
-  for (const environment of environments) {
-    for (const [name, value] of Object.entries(environment)) {
-      if (value.length >= MIN_SECRET_CHARS && !PLAIN_NAME.test(name)) secrets.add(value)
-    }
-  }
   // The longest first: one secret may be the beginning of another.
-  const ordered = [...secrets].sort((a, b) => b.length - a.length)
+  const ordered = secretsOf(environments).sort((a, b) => b.length - a.length)
   const redactText = (text: string) =>
     ordered.reduce((clean, secret) => (clean.includes(secret) ? clean.replaceAll(secret, '[redacted]') : clean), text)
   const redact = (value: unknown): unknown => {
@@ -29,4 +23,15 @@ export function createRedactor(environments: Iterable<Readonly<Record<string, st
     return Object.fromEntries(Object.entries(value).map(([key, child]) => [redactText(key), redact(child)]))
   }
   return (ordered.length === 0 ? (value: unknown) => value : redact) as Redact
+}
+
+/** The values of these environments that must not be shown. */
+export function secretsOf(environments: Iterable<Readonly<Record<string, string>>>): string[] {
+  const secrets = new Set<string>()
+  for (const environment of environments) {
+    for (const [name, value] of Object.entries(environment)) {
+      if (value.length >= MIN_SECRET_CHARS && !PLAIN_NAME.test(name)) secrets.add(value)
+    }
+  }
+  return [...secrets]
 }

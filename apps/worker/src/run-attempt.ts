@@ -5,6 +5,7 @@ import { holdWhileDoubtful } from './hold.js'
 import { completed, failed, failedBeforeTurn, limitsSpent, stopped, type Attempt } from './outcome.js'
 import type { Redact } from './redactor.js'
 import type { SessionSpecSource } from './session-spec.js'
+import type { Traces } from './trace/traces.js'
 
 export interface RunAttemptDeps {
   pool: Pick<SessionPool, 'acquire'>
@@ -13,6 +14,8 @@ export interface RunAttemptDeps {
   /** Takes secrets out of what is published. */
   redact: Redact
   log: Log
+  /** Writes down what is said to and by claude. Undefined: nothing is. */
+  traces?: Traces | undefined
   /** ms since the epoch. */
   now: () => number
   /** From 0 to 1, for the jitter of retries. */
@@ -60,7 +63,10 @@ export function createRunAttempt(deps: RunAttemptDeps, options: { workerId: stri
 async function publishTurn(lease: Lease, attempt: Attempt, deps: RunAttemptDeps): Promise<TurnFacts> {
   const { claim } = attempt
   const { prompt, timeoutMs, idleTimeoutMs, maxTurns, maxBudgetUsd } = claim.spec
+  // Of this turn alone: the process may serve other attempts before and after.
+  using trace = deps.traces?.open(claim)
   const turn = lease.session.turn(prompt, {
+    trace: trace?.line,
     signal: claim.signal,
     timeoutMs,
     idleTimeoutMs,

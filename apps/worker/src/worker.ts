@@ -26,10 +26,11 @@ import { loggedAttempt } from './attempt-log.js'
 import { createCredentialGate } from './credential-gate.js'
 import { defaultConcurrency } from './concurrency.js'
 import { createHealthFiles, type HealthFiles } from './health-files.js'
-import { createRedactor } from './redactor.js'
+import { createRedactor, secretsOf } from './redactor.js'
 import { createRunAttempt } from './run-attempt.js'
 import { createSessionSpecSource } from './session-spec.js'
 import { timedAcquire, timedStart } from './timing.js'
+import { createTraces, type TraceDeps, type Traces } from './trace/traces.js'
 
 export interface WorkerDeps {
   log: Log
@@ -70,12 +71,12 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     log.info({ rung, refused }, `processes are ended by ${rung}`)
     const onLeak = (error: unknown) => log.error({ err: error }, 'a process of a session could not be ended')
     const tally = createTally()
-    const pool = createSessionPool(
-      { startSession: timedStart(await createSessionStarter({ claude, path, care }), tally), onLeak },
-      { max: limit },
-    )
-    const redact = createRedactor([...settings.credentials.values()].map((credential) => credential.env))
-    const attempts = { pool: timedAcquire(pool, tally), sessionSpec: createSessionSpecSource(settings), redact }
+    const environments = [...settings.credentials.values()].map((credential) => credential.env)
+    const redact = createRedactor(environments)
+    const traces = await openTraces(settings, { redact, secrets: secretsOf(environments), log })
+    const start = await createSessionStarter({ claude, path, care, traceStart: traces !== undefined })
+    const pool = createSessionPool({ startSession: timedStart(start, tally), onLeak }, { max: limit })
+    const attempts = { pool: timedAcquire(pool, tally), sessionSpec: createSessionSpecSource(settings), redact, traces }
     const run = createRunAttempt({ ...attempts, log, now: Date.now, random: Math.random }, { workerId })
     const { prefix, retentionMs } = settings
     const consumer = createConsumer(
@@ -110,6 +111,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
         await consumer.stop(settings.drainMs)
         await pool.stop()
         await care?.close()
+        await traces?.close()
         await janitor.stop()
         await registration.close().catch((error: unknown) => log.warn({ err: error }, 'could not leave the list'))
         await disconnect()
@@ -150,6 +152,12 @@ async function openHealthFiles(folder: string | undefined, log: Log): Promise<He
   return createHealthFiles(folder, log).catch((cause: unknown) => {
     throw new SettingsError('FLEET_HEALTH_DIR', `${JSON.stringify(folder)} cannot be written`, { cause })
   })
+}
+
+async function openTraces({ traceDir }: WorkerSettings, deps: TraceDeps): Promise<Traces | undefined> {
+  if (traceDir === undefined) return undefined
+  deps.log.warn({ traceDir }, 'debug mode: prompts and answers of every job are written to files')
+  return createTraces(traceDir, deps)
 }
 
 async function findUsableClaude(settings: WorkerSettings, path: string): Promise<ClaudeBinary> {

@@ -15,6 +15,7 @@ export type {
   ResultMessage,
   SessionPool,
   SessionSpec,
+  Trace,
   TurnFacts,
   TurnMessage,
   TurnOptions,

@@ -21,6 +21,8 @@ export interface SessionStarterOptions {
   maxOutputBytes?: number
   /** Longest output of one tool result in a message, bytes of UTF-8; 64 KiB unless set. */
   toolOutputBytes?: number
+  /** Give what is said while the process starts to the trace of its first turn. Default: false. */
+  traceStart?: boolean
 }
 
 const KIB = 1024
@@ -40,6 +42,7 @@ export async function createSessionStarter(options: SessionStarterOptions): Prom
     maxLineBytes: options.maxLineBytes ?? 64 * MIB,
     maxOutputBytes: options.maxOutputBytes ?? 16 * MIB,
     toolOutputBytes: options.toolOutputBytes ?? 64 * KIB,
+    traceStart: options.traceStart ?? false,
   }
   return (spec, signal) => startSession(spec, signal, deps)
 }

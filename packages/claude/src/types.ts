@@ -66,7 +66,12 @@ export interface TurnOptions {
   maxBudgetUsd?: number | undefined
   /** Text of the answer kept for the result, bytes of UTF-8; more ends the turn with `stop: 'output'`. */
   maxOutputBytes?: number | undefined
+  /** Told of every line to and from the process, from the start of the turn to its end. Must not throw. */
+  trace?: Trace | undefined
 }
+
+/** `in`: a line of the process's stdin; `out`, `err`: of its stdout and stderr. Without the line break. */
+export type Trace = (direction: 'in' | 'out' | 'err', line: string) => void
 
 /** What a turn says, in the words of the fleet's events. */
 export type TurnMessage =

@@ -16,6 +16,8 @@ export interface Launch {
 export interface ProcessListener {
   line(line: string): void
   stderrLine(line: string): void
+  /** A line that was written to stdin. */
+  sent?(line: string): void
   /** The decoder refused a line; nothing more of stdout is read. */
   broken(error: unknown): void
 }
@@ -134,7 +136,10 @@ export async function startProcess(
       return tail.toString('utf8')
     },
     send(value) {
-      if (child.stdin.writable) child.stdin.write(`${JSON.stringify(value)}\n`)
+      if (!child.stdin.writable) return
+      const line = JSON.stringify(value)
+      listener.sent?.(line)
+      child.stdin.write(`${line}\n`)
     },
     pause: () => void child.stdout.pause(),
     resume: () => void child.stdout.resume(),

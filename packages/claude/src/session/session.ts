@@ -3,7 +3,7 @@ import { createLaunch, initializeRequest, type LaunchOptions } from '../launch/l
 import type { ProcessCare } from '../care/care.js'
 import { startProcess, type LineProcess } from '../process/process.js'
 import { parseMessage } from '../protocol/message.js'
-import type { ClaudeSession, ExitFacts, SessionSpec, TurnMessage } from '../types.js'
+import type { ClaudeSession, ExitFacts, SessionSpec, Trace, TurnMessage } from '../types.js'
 import { makeSessionFolder } from './folder.js'
 import { createControl, type ControlReply } from './control.js'
 import { runTurn, type RunningTurn, type TurnSettings } from './turn.js'
@@ -29,6 +29,8 @@ export interface SessionDeps extends LaunchOptions {
   maxOutputBytes: number
   /** Longest output of one tool result in a message, bytes of UTF-8. */
   toolOutputBytes: number
+  /** Keep what is said while the process starts, and give it to the trace of the first turn. */
+  traceStart: boolean
 }
 
 /**
@@ -45,12 +47,19 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
   let turn: RunningTurn | undefined
   let costUsd = 0
   let backgroundTasks = 0
+  const early: Parameters<Trace>[] = []
+  let trace: Trace | undefined = deps.traceStart ? (...said) => void early.push(said) : undefined
 
   const read = (line: string): void => {
+    trace?.('out', line)
     const message = parseMessage(line)
     if (message?.type === 'control_response') control.read(message)
     else if (message?.type === 'control_request') control.refuse(message.request_id, message.request.subtype)
     turn?.line(line, message)
+  }
+  const stderrLine = (line: string): void => {
+    trace?.('err', line)
+    turn?.stderrLine(line)
   }
   const broken = (): void => {
     // What follows is not read any more, so this process can serve no other turn.
@@ -62,7 +71,7 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
   try {
     child = await startProcess(
       createLaunch(spec, { folder, cage }, deps),
-      { line: read, stderrLine: (line) => turn?.stderrLine(line), broken },
+      { line: read, stderrLine, sent: (line) => trace?.('in', line), broken },
       { cage, times, maxLineBytes: deps.maxLineBytes },
     )
   } catch (cause) {
@@ -141,8 +150,11 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
         toolOutputBytes: deps.toolOutputBytes,
         maxOutputBytes: deps.maxOutputBytes,
       }
+      trace = options.trace
+      for (const said of early.splice(0)) trace?.(...said)
       const running = runTurn(child, control, prompt, options, settings, (facts) => {
         turn = undefined
+        trace = undefined
         if (facts.result !== undefined) costUsd = totalCost(facts.result) ?? costUsd
         backgroundTasks = facts.backgroundTasks
       })

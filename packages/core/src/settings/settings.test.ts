@@ -75,6 +75,7 @@ const BAD: [name: string, value: string, read: (env: Record<string, string>) => 
   ['FLEET_WORKSPACE_ROOT', 'relative', worker],
   ['FLEET_STATE_DIR', './x', worker],
   ['FLEET_HEALTH_DIR', 'run', worker],
+  ['FLEET_TRACE_DIR', 'traces', worker],
   ['FLEET_DRAIN_MS', '604800001', worker],
   ['FLEET_URL', `ftp://u:${SECRET}@host`, client],
   ['FLEET_URL', 'not an address', client],

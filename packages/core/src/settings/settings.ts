@@ -73,6 +73,8 @@ export interface WorkerSettings extends QueueSettings {
   drainMs: number
   /** Where the worker keeps the files by which a probe sees how it is. Undefined: nowhere. */
   healthDir: string | undefined
+  /** Where all that is said to and by claude is written, attempt by attempt. Undefined: nowhere. */
+  traceDir: string | undefined
   claudeBin: string | undefined
   policy: JobPolicy
   credentials: ReadonlyMap<string, Credential>
@@ -140,6 +142,7 @@ export function readWorkerSettings(source: SettingsSource, home: string): Worker
     FLEET_STATE_DIR: value.absolutePath.default(`${home}/.claude-fleet/state`),
     FLEET_DRAIN_MS: value.durationMs(0).default(60_000),
     FLEET_HEALTH_DIR: value.absolutePath.optional(),
+    FLEET_TRACE_DIR: value.absolutePath.optional(),
     FLEET_TRUSTED_WORKSPACES: value.commaList.default([]),
     CLAUDE_BIN: z.string().optional(),
   }
@@ -154,6 +157,7 @@ export function readWorkerSettings(source: SettingsSource, home: string): Worker
     stateDir: read.FLEET_STATE_DIR,
     drainMs: read.FLEET_DRAIN_MS,
     healthDir: read.FLEET_HEALTH_DIR,
+    traceDir: read.FLEET_TRACE_DIR,
     claudeBin: read.CLAUDE_BIN,
     policy: jobPolicy(read),
     credentials: readCredentials(source),
