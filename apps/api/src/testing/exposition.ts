@@ -5,8 +5,9 @@ export interface ExposedMetric {
   samples: Map<string, number>
 }
 
+/** Prometheus reads numbers in any case, and prom-client writes `Nan`. */
 const SAMPLE =
-  /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})? (NaN|[+-]?Inf|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/
+  /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})? (Na[Nn]|[+-]?Inf|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/
 
 /**
  * Reads a page in the text format 0.0.4, and throws at whatever a scraper may refuse: a line that is none, a sample
