@@ -1,3 +1,2 @@
 export { startWorker, type WorkerDeps, type WorkerService } from './worker.js'
-export { diagnoseWorker } from './diagnosis/diagnose.js'
-export type { Check } from './diagnosis/check.js'
+export { diagnoseWorker, type DiagnoseOptions } from './diagnosis/diagnose.js'

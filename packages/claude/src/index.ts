@@ -1,4 +1,11 @@
-export { findClaude, MINIMUM_CLAUDE_VERSION, type ClaudeBinary, type FindClaudeOptions } from './launch/binary.js'
+export {
+  findClaude,
+  MINIMUM_CLAUDE_VERSION,
+  pinnedClaudeVersion,
+  type ClaudeBinary,
+  type ClaudeFault,
+  type FindClaudeOptions,
+} from './launch/binary.js'
 export { createSessionStarter, type SessionStarterOptions } from './starter.js'
 export { createSessionPool, type SessionPoolDeps, type SessionPoolOptions, type StartSession } from './pool/pool.js'
 export { launchKey, reuseKey } from './pool/keys.js'

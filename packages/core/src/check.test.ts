@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { runChecks } from './check.js'
+import { runChecks, shellWord } from './check.js'
 
 test('a check that hangs or throws is a failed one, with what mends it', async () => {
   const limit = { name: 'disk.free', ms: 20, fix: 'df -h' }
@@ -11,4 +11,9 @@ test('a check that hangs or throws is a failed one, with what mends it', async (
   ])
   const fine = [{ name: 'disk.free', status: 'ok' as const, found: '9 GB' }]
   expect(await runChecks({ ...limit, ms: 60_000 }, () => Promise.resolve(fine))).toEqual(fine)
+})
+
+test('a path becomes one word of a shell', () => {
+  expect(shellWord('/srv/fleet-1/state')).toBe('/srv/fleet-1/state')
+  expect(shellWord("/srv/my state/o'clock; ls")).toBe(`'/srv/my state/o'\\''clock; ls'`)
 })

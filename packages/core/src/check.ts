@@ -19,6 +19,11 @@ export const checkSchema = z.object({
 export type Check = z.infer<typeof checkSchema>
 export type CheckStatus = Check['status']
 
+/** `text` as one word of a shell command, quoted where it must be. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+}
+
 /** Why a check gave up, and what it is to be about. */
 export interface CheckLimit {
   name: string

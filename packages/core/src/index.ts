@@ -83,12 +83,12 @@ export {
   type Stats,
   type WorkerView,
 } from './api.js'
-export { checkSchema, runChecks, type Check, type CheckLimit, type CheckStatus } from './check.js'
+export { checkSchema, runChecks, shellWord, type Check, type CheckLimit, type CheckStatus } from './check.js'
 export { findPolicyFault, type PolicyFault } from './policy.js'
 export { invalidInput, parseBatch, parseIdempotencyKey, parseInput, parseJob, refuseHostileJson } from './input.js'
 export { BAD_SETTINGS_EXIT_CODE, SettingsError, type SettingsSource } from './settings/read.js'
 export { parseApiKeys, SCOPES, type ApiKey, type Scope } from './settings/api-keys.js'
-export { type Credential } from './settings/credentials.js'
+export { secretFiles, type Credential } from './settings/credentials.js'
 export {
   isLoopback,
   readApiSettings,

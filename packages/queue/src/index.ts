@@ -1,6 +1,5 @@
 export { connectRedis, type ConnectOptions } from './redis/connect.js'
 export { checkRedis } from './redis/check.js'
-export { inspectRedis, type RedisFacts } from './redis/inspect.js'
 export { inspectRedis, type InspectRedisOptions } from './redis/inspection/inspect.js'
 export { newBatchId, newJobId, newSessionId } from './ids.js'
 export { createProducer, type ProducerOptions, type QueueDeps } from './jobs/producer.js'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { readSettings, type SettingsSource } from './read.js'
-import { queueSettings, SECRETS, shared, type QueueSettings } from './settings.js'
+import { readSettings, SECRETS, type SettingsSource } from './read.js'
+import { queueSettings, shared, type QueueSettings } from './settings.js'
 import * as value from './values.js'
 
 export interface BoardSettings extends QueueSettings {

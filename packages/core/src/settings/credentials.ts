@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { findJsonFault } from '../json.js'
 import { CREDENTIAL_PATTERN, DEFAULT_CREDENTIAL, ENV_NAME_PATTERN, TENANT_PATTERN } from '../job.js'
-import { readSecret, SettingsError, type SettingsSource } from './read.js'
+import { readSecret, SECRETS, SettingsError, type SettingsSource } from './read.js'
 
 /** A named secret of a worker: the environment that `claude` gets for it, and the tenants that may use it. */
 export interface Credential {
@@ -60,6 +60,19 @@ export function readCredentials(source: SettingsSource): ReadonlyMap<string, Cre
     credentials.set(name, { name, env: entry.env, tenants: entry.tenants })
   }
   return credentials
+}
+
+/** Files with secrets that settings name in another way than `NAME_FILE`. */
+const SECRET_FILE_SETTINGS = ['FLEET_CREDENTIALS_FILE', 'GOOGLE_APPLICATION_CREDENTIALS', 'AWS_SHARED_CREDENTIALS_FILE']
+
+/** The files with secrets that an environment names, each with its setting: nobody else should be able to read them. */
+export function secretFiles(env: SettingsSource['env']): { setting: string; path: string }[] {
+  const isSecretFile = (name: string): boolean => {
+    if (SECRET_FILE_SETTINGS.includes(name)) return true
+    const secret = /^(.+)_FILE$/.exec(name)?.[1] ?? ''
+    return /^ANTHROPIC_|^FLEET_API_KEYS$/.test(secret) || [...SECRETS, ...SECRET_VARIABLES].includes(secret)
+  }
+  return Object.entries(env).flatMap(([setting, path]) => (path && isSecretFile(setting) ? [{ setting, path }] : []))
 }
 
 function readOwnCredential(source: SettingsSource): Credential | undefined {

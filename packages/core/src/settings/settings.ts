@@ -2,11 +2,8 @@ import { z } from 'zod'
 import { ENV_NAME_PATTERN, PERMISSION_MODES, WORKER_ID_PATTERN, type PermissionMode } from '../job.js'
 import { parseApiKeys, type ApiKey } from './api-keys.js'
 import { readCredentials, type Credential } from './credentials.js'
-import { readSecret, readSettings, SettingsError, type SettingsSource } from './read.js'
+import { readSecret, readSettings, SECRETS, SettingsError, type SettingsSource } from './read.js'
 import * as value from './values.js'
-
-/** Settings that may hold a secret; each may also be given as `NAME_FILE`. */
-export const SECRETS: ReadonlySet<string> = new Set(['REDIS_URL', 'FLEET_API_KEY', 'FLEET_ADMIN_PASSWORD'])
 
 /** Names that a job may never set, whatever the operator lists: each runs code in claude or moves its key elsewhere. */
 const NEVER_ALLOWED_ENV =

@@ -66,7 +66,8 @@ export async function inspectRedis(options: InspectRedisOptions): Promise<readon
 
 function unreachable(address: string, error: unknown, cli: string): Check {
   const message = error instanceof Error ? error.message : String(error)
-  const found = `${address}: ${message.replace(/^Redis cannot be reached: /, '')}`
+  const why = /Unknown RESP type|Protocol error/.test(message) ? 'what answers there is no Redis' : message
+  const found = `${address}: ${why.replace(/^Redis cannot be reached: /, '')}`
   const login = /NOAUTH|WRONGPASS|invalid password|invalid username/i.test(message)
   const fix = isFleetError(error) && error.code === 'INVALID_REQUEST' ? 'set REDIS_URL' : `${cli} PING`
   return {
