@@ -31,11 +31,14 @@ export interface ProcessOptions {
   env?: Record<string, string>
   cwd?: string
   stdin?: string
+  /** Put before the command, such as `ip netns exec NAME`; must exec. */
+  enter?: readonly string[]
 }
 
 /** Runs `node script args...`, such as `claude-fleet api` with `[CLAUDE_FLEET, 'api']`. */
 export function startNode(args: readonly string[], options: ProcessOptions = {}): RunningProcess {
-  const child = spawn(process.execPath, [...args], {
+  const [program = process.execPath, ...rest] = [...(options.enter ?? []), process.execPath, ...args]
+  const child = spawn(program, rest, {
     cwd: options.cwd ?? tmpdir(),
     env: { ...baseEnv(), ...options.env },
     stdio: ['pipe', 'pipe', 'pipe', 'ipc'],

@@ -18,8 +18,8 @@ export interface TcpProxy extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** Starts a proxy to 127.0.0.1:`port` on a port of its own. */
-export async function startTcpProxy(target: { port: number }): Promise<TcpProxy> {
+/** Starts a proxy to 127.0.0.1:`port` on a port of its own, at `host` (default 127.0.0.1). */
+export async function startTcpProxy(target: { port: number; host?: string }): Promise<TcpProxy> {
   const pairs = new Set<{ sockets: Socket[]; flow: () => void }>()
   let dropping = false
   let delayMs = 0
@@ -51,7 +51,7 @@ export async function startTcpProxy(target: { port: number }): Promise<TcpProxy>
     }
     flow()
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(0, target.host ?? '127.0.0.1')
   await once(server, 'listening')
 
   const flowAll = () => {

@@ -1,4 +1,5 @@
 import { isEndEvent } from '@claude-fleet/core'
+import { makeNetworkNamespace } from '../rig/namespace.js'
 import type { Acked, Rig, RigWorker } from '../rig/rig.js'
 import { pause, streaming, type FaultCase } from './case.js'
 
@@ -79,6 +80,29 @@ export const WORKER_CASES: FaultCase[] = [
       await pause(random(3_000))
       victim.line.drop()
       const cut = pause(40_000).then(() => victim.line.restore())
+      const recovery = await takenOver(rig, jobs)
+      await cut
+      return recovery
+    },
+  },
+  {
+    name: 'worker whose host loses its network for 40 s',
+    injection: 'the link of its network namespace is set down (needs root)',
+    extraStarts: 3,
+    withinMs: TAKEOVER_MS,
+    async run(rig, random) {
+      const network = makeNetworkNamespace()
+      if (network === undefined) {
+        console.warn('not run, for it needs root and ip: a worker whose host loses its network')
+        return undefined
+      }
+      await rig.startWorker('first', network)
+      const jobs = await Promise.all([1, 2].map(() => rig.enqueue(streaming(20_000))))
+      await allStarted(rig, jobs)
+      await rig.startWorker('second')
+      await pause(random(3_000))
+      network.cut()
+      const cut = pause(40_000).then(() => network.restore())
       const recovery = await takenOver(rig, jobs)
       await cut
       return recovery

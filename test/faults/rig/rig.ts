@@ -8,8 +8,9 @@ import { makeFolder } from '../../support/folder.js'
 import { startRedis } from '../../support/redis.js'
 import { CLAUDE_FLEET, startNode, type RunningProcess } from '../../support/service.js'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.js'
+import type { NetworkNamespace } from './namespace.js'
 import { createSpends, type Spends } from './spends.js'
-import { createWitness, processesNaming, type Witness } from './witness.js'
+import { createWitness, pidHere, processesNaming, type Witness } from './witness.js'
 
 export interface Acked {
   id: string
@@ -31,7 +32,8 @@ export interface Rig extends AsyncDisposable {
   witness: Witness
   acked: Acked[]
   workers: RigWorker[]
-  startWorker(id: string, env?: Record<string, string>): Promise<RigWorker>
+  /** In a network of its own where one is given; the rig removes it. */
+  startWorker(id: string, network?: NetworkNamespace): Promise<RigWorker>
   /** The tag is put before `prompt`. Resolves once the fleet has said yes. */
   enqueue(prompt: string, input?: Partial<JobInput>): Promise<Acked>
   freezeRedis(): void
@@ -68,13 +70,17 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
   const client = await FleetClient.connect({ redis: redis.url, tenant: 'acme' })
   const workers: RigWorker[] = []
   const acked: Acked[] = []
+  const networks: NetworkNamespace[] = []
+  const daemonPids = new Map<string, number>()
   let stopped: Promise<number[]> | undefined
 
-  async function startWorker(id: string, env: Record<string, string> = {}): Promise<RigWorker> {
-    const line = await startTcpProxy({ port })
+  async function startWorker(id: string, network?: NetworkNamespace): Promise<RigWorker> {
+    if (network !== undefined) networks.push(network)
+    const host = network?.host ?? '127.0.0.1'
+    const line = await startTcpProxy({ port, host })
     const worker = startNode([CLAUDE_FLEET, 'worker'], {
       env: {
-        REDIS_URL: `redis://:${password}@127.0.0.1:${line.port}`,
+        REDIS_URL: `redis://:${password}@${host}:${line.port}`,
         FLEET_WORKER_ID: id,
         FLEET_CONCURRENCY: '4',
         FLEET_WORKSPACE_ROOT: join(folder.path, 'workspaces'),
@@ -82,8 +88,8 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
         CLAUDE_BIN: claudeBin,
         ANTHROPIC_API_KEY: 'sk-canary-of-the-worker',
         ...options.env,
-        ...env,
       },
+      ...(network !== undefined && { enter: network.enter }),
     })
     const entry = { id, process: worker, line }
     workers.push(entry)
@@ -101,6 +107,7 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
         await line.close()
       }),
     )
+    for (const network of networks) network.remove()
     spends.close()
     witness.close()
     redis.thaw()
@@ -135,7 +142,12 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
     async daemons() {
       const text = await readFile(pids, 'utf8').catch(() => '')
       const lines = text.split('\n').filter((line) => line !== '')
-      const found = lines.map((line) => (JSON.parse(line) as { pid: number }).pid)
+      const found = lines.flatMap((line) => {
+        const { pid, space } = JSON.parse(line) as { pid: number; space: string }
+        const known = daemonPids.get(`${space} ${pid}`) ?? pidHere(pid, space)
+        if (known !== undefined) daemonPids.set(`${space} ${pid}`, known)
+        return known ?? []
+      })
       for (const pid of found) witness.watch(pid)
       return found
     },

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { parseSpendLog } from '@claude-fleet/simulator'
-import type { Witness } from './witness.js'
+import { pidHere, type Witness } from './witness.js'
 
 /** One prompt that a claude was given: the ground truth of what was paid for. */
 export interface Spend {
   /** First word of the prompt: the job it belongs to. */
   tag: string
+  /** Its number here, whatever namespace it is in. 0: it had gone before it could be looked at. */
   pid: number
   /** ms since the epoch. */
   at: number
@@ -23,27 +24,38 @@ export interface Spends {
 const PERIOD_MS = 20
 
 export function createSpends(file: string, witness: Witness): Spends {
-  const entries = () => {
+  const known = new Map<string, number>()
+
+  function here({ pid, space }: { pid: number; space: string }): number {
+    const key = `${space} ${pid}`
+    const before = known.get(key)
+    if (before !== undefined) return before
+    const found = pidHere(pid, space) ?? 0
+    known.set(key, found)
+    if (found !== 0) witness.watch(found)
+    return found
+  }
+
+  function entries() {
     try {
       // A line that is just being written is read the next time.
       const text = readFileSync(file, 'utf8')
-      return parseSpendLog(text.slice(0, text.lastIndexOf('\n') + 1))
+      return parseSpendLog(text.slice(0, text.lastIndexOf('\n') + 1)).map((entry) => ({ entry, pid: here(entry) }))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
       throw error
     }
   }
-  const timer = setInterval(() => {
-    for (const { pid } of entries()) witness.watch(pid)
-  }, PERIOD_MS)
+
+  const timer = setInterval(entries, PERIOD_MS)
   const all = () =>
-    entries().flatMap((entry) =>
-      entry.event === 'prompt' ? [{ tag: entry.prompt.split(' ')[0] ?? '', pid: entry.pid, at: entry.at }] : [],
+    entries().flatMap(({ entry, pid }) =>
+      entry.event === 'prompt' ? [{ tag: entry.prompt.split(' ')[0] ?? '', pid, at: entry.at }] : [],
     )
   return {
     all,
     of: (tag) => all().filter((spend) => spend.tag === tag),
-    started: () => [...new Set(entries().map(({ pid }) => pid))],
+    started: () => [...new Set(entries().map(({ pid }) => pid))].filter((pid) => pid !== 0),
     close: () => clearInterval(timer),
   }
 }

@@ -54,6 +54,18 @@ export function createWitness(): Witness {
   }
 }
 
+/**
+ * The number that a process has here, of one that is `pid` in the PID namespace `space`. Undefined when it is gone, for
+ * then nobody can tell.
+ */
+export function pidHere(pid: number, space: string): number | undefined {
+  if (space === '' || space === linkOf('self', 'ns/pid')) return pid
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && linkOf(name, 'ns/pid') === space)
+    .map(Number)
+    .find((found) => Number(/^NSpid:.*\s(\d+)$/m.exec(read(found, 'status'))?.[1]) === pid)
+}
+
 /** The live processes whose arguments, environment or working folder name `mark`. Needs /proc. */
 export function processesNaming(mark: string): number[] {
   const pids = readdirSync('/proc')
@@ -67,9 +79,17 @@ export function processesNaming(mark: string): number[] {
 
 function read(pid: number, name: string): string {
   try {
-    return name === 'cwd' ? readlinkSync(`/proc/${pid}/cwd`) : readFileSync(`/proc/${pid}/${name}`, 'utf8')
+    return name === 'cwd' ? linkOf(String(pid), 'cwd') : readFileSync(`/proc/${pid}/${name}`, 'utf8')
   } catch {
     // It has ended meanwhile.
+    return ''
+  }
+}
+
+function linkOf(process: string, name: string): string {
+  try {
+    return readlinkSync(`/proc/${process}/${name}`)
+  } catch {
     return ''
   }
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { appendFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
+import { pidSpace } from './pid-space.js'
 
 export type DaemonKind = 'child' | 'setsid' | 'orphan' | 'hidden'
 
@@ -18,8 +19,9 @@ export async function startDaemons(how: 'polite' | 'stubborn', file: string | un
   // The same path in every environment: the hidden one has none.
   const shell = '/bin/sh'
   const twice = `(${sleep}) </dev/null >/dev/null 2>&1 & echo $!`
+  const space = pidSpace()
   const write = (kind: DaemonKind, pid: number | undefined) => {
-    if (file !== undefined) appendFileSync(file, `${JSON.stringify({ kind, pid })}\n`)
+    if (file !== undefined) appendFileSync(file, `${JSON.stringify({ kind, pid, space })}\n`)
   }
   write('child', spawn(shell, ['-c', sleep], { stdio: ['ignore', 'inherit', 'ignore'] }).pid)
   const setsid = spawn(shell, ['-c', sleep], { stdio: 'ignore', detached: true })

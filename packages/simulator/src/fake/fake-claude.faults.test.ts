@@ -81,7 +81,8 @@ test('lines that come in pieces are still whole, and replies do not fall between
   expect(await fake.result()).toMatchObject({ result: 'ünïcödé 😀' })
   const lines = fake.stdout().toString().trim().split('\n')
   expect(lines.map((line) => typeof JSON.parse(line))).toEqual(lines.map(() => 'object'))
-  expect(fake.chunks.filter((chunk) => chunk.at(-1) !== 0x0a).length).toBeGreaterThan(lines.length)
+  // How many pieces are read at once is up to the system; that some ended within a line is not.
+  expect(fake.chunks.filter((chunk) => chunk.at(-1) !== 0x0a)).not.toEqual([])
 })
 
 test('garbage and bytes that are not UTF-8 come between, and the turn goes on', async () => {
