@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { FleetClient } from '@claude-fleet/client'
+import { readConformance, startCheckingProxy } from '@claude-fleet/conformance'
 import { startSimulator, type Simulator } from '@claude-fleet/simulator'
 import { makeFolder } from './folder.js'
 import { startRedis } from './redis.js'
 import { CLAUDE_FLEET, startNode, type RunningProcess } from './service.js'
 
-/** A whole fleet of real parts on this machine: Redis, the simulated model, one API, and workers as processes. */
+/**
+ * A whole fleet of real parts on this machine: Redis, the simulated model, one API, and workers as processes. Every reply
+ * of the API, also to other processes, is held against the API's own document; disposing rejects when one was not so.
+ */
 export interface TestFleet extends AsyncDisposable {
   url: string
   redisUrl: string
@@ -40,7 +44,10 @@ export async function startFleet(): Promise<TestFleet> {
     env: { ...shared, FLEET_API_PORT: '0', FLEET_API_KEYS: `${TEST_TENANT}:${sha256}:enqueue+read+admin` },
   })
   closers.push(() => api.stop())
-  const url = await api.message(readyUrl)
+  const served = await api.message(readyUrl)
+  const proxy = await startCheckingProxy(served, await readConformance(served))
+  closers.push(() => proxy.close())
+  const { url } = proxy
   const http = await FleetClient.connect({ url, apiKey: key })
   closers.push(() => http.close())
   const redis = await FleetClient.connect({ redis: server.url, tenant: TEST_TENANT })
@@ -73,6 +80,7 @@ export async function startFleet(): Promise<TestFleet> {
     },
     async [Symbol.asyncDispose]() {
       for (const close of closers.toReversed()) await close()
+      if (proxy.faults().length > 0) throw new Error(`not as documented:\n${proxy.faults().join('\n')}`)
     },
   }
 }

@@ -8,10 +8,9 @@ import { authenticate } from './access/caller.js'
 import { createAuthenticator } from './access/keys.js'
 import { onlyLocal } from './access/local.js'
 import { createMetrics } from './metrics/metrics.js'
-import { addEventRoutes } from './routes/events.js'
 import { addFleetRoutes } from './routes/fleet.js'
-import { addHealthRoutes } from './routes/health.js'
 import { addJobRoutes } from './routes/jobs.js'
+import { addServiceRoutes } from './routes/service.js'
 
 export interface AppDeps {
   producer: Producer
@@ -38,11 +37,10 @@ export function createApp(deps: AppDeps, options: AppOptions): Express {
   const metrics = createMetrics(deps.admin)
   app.use(nameRequest, logRequests(deps.log), metrics.observe, secureHeaders, requireHost)
   if (options.keys.length === 0) app.use(onlyLocal)
-  addHealthRoutes(app, { ...deps, metrics })
-  // Before any route below it: without a key not even the shape of the API is told, and no body is read.
+  addServiceRoutes(app, { ...deps, metrics })
+  // Before any route below it: without a key nothing is told of what is there, and no body is read.
   app.use('/v1', authenticate(createAuthenticator(options.keys)))
-  addJobRoutes(app, deps, options.policy)
-  addEventRoutes(app, { ...deps, streamOpened: metrics.streamOpened }, options)
+  addJobRoutes(app, { ...deps, streamOpened: metrics.streamOpened }, options)
   addFleetRoutes(app, deps.admin)
   app.use(notFound)
   app.use(answerProblem)

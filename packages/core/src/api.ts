@@ -11,20 +11,18 @@ import { JOB_STATES } from './state.js'
 export const jobViewSchema = z.object({
   id: z.string(),
   state: z.enum(JOB_STATES),
-  /** Attempts begun so far. */
-  attempt: z.number(),
+  attempt: z.number().describe('Attempts begun so far.'),
   createdAt: z.number(),
-  /** Start of the first attempt. */
-  startedAt: z.number().optional(),
+  startedAt: z.number().optional().describe('Start of the first attempt.'),
   finishedAt: z.number().optional(),
-  /** The worker of the latest attempt. */
-  worker: z.string().optional(),
+  worker: z.string().optional().describe('The worker of the latest attempt.'),
   metadata: z.record(z.string(), z.string()),
-  /** Sums over all attempts, also of a job that failed. */
-  costUsd: z.number(),
+  costUsd: z.number().describe('Sums over all attempts, also of a job that failed.'),
   usage: usageSchema,
-  /** Every attempt with its own cost, oldest first; in the answer about one job, not in lists. */
-  attempts: z.array(attemptViewSchema).optional(),
+  attempts: z
+    .array(attemptViewSchema)
+    .optional()
+    .describe('Every attempt with its own cost, oldest first; in the answer about one job, not in lists.'),
   result: jobResultSchema.optional(),
   error: jobErrorSchema.optional(),
   resumesAt: z.number().optional(),
@@ -63,25 +61,25 @@ export const batchReplySchema = z.object({
 })
 export type BatchReply = z.infer<typeof batchReplySchema>
 
+/** What is said of a job whose end was waited for in vain. */
+export const pendingJobSchema = z.object({ id: z.string(), state: z.enum(JOB_STATES) })
+
 /** A live worker as the API shows it. */
 export const workerViewSchema = z.object({
   id: z.string(),
   host: z.string(),
   pid: z.number(),
   claudeVersion: z.string(),
-  /** Attempts it runs at once, at most. */
-  limit: z.number(),
+  limit: z.number().describe('Attempts it runs at once, at most.'),
   running: z.number(),
   spares: z.number(),
-  /** Names only. */
-  credentials: z.array(z.string()),
-  /** Why it claims nothing now: `draining`, or undefined when it does. */
-  pausedReason: z.string().optional(),
-  /** ms since the epoch. */
-  lastSeen: z.number(),
+  credentials: z.array(z.string()).describe('Names only.'),
+  pausedReason: z.string().optional().describe('Why it claims nothing now: `draining`, or undefined when it does.'),
+  lastSeen: z.number().describe('ms since the epoch.'),
 })
 export type WorkerView = z.infer<typeof workerViewSchema>
 export const workerListSchema = z.object({ items: z.array(workerViewSchema) })
+export const drainReplySchema = z.object({ id: z.string(), draining: z.literal(true) })
 
 const quantiles = z.object({ p50: z.number(), p90: z.number(), p99: z.number() })
 export const poolCountersSchema = z.object({
@@ -97,13 +95,14 @@ export type PoolCounters = z.infer<typeof poolCountersSchema>
 export const statsSchema = z.object({
   jobs: z.record(z.enum(JOB_STATES), z.number()),
   oldestWaitingMs: z.number(),
-  /** Jobs that ended in the last minute and the last hour. */
-  throughput: z.object({ lastMinute: z.number(), lastHour: z.number() }),
-  /** ms, over the last hour; upper bounds of histogram buckets. */
-  latencyMs: z.object({ queue: quantiles, firstText: quantiles, total: quantiles }),
+  throughput: z
+    .object({ lastMinute: z.number(), lastHour: z.number() })
+    .describe('Jobs that ended in the last minute and the last hour.'),
+  latencyMs: z
+    .object({ queue: quantiles, firstText: quantiles, total: quantiles })
+    .describe('ms, over the last hour; upper bounds of histogram buckets.'),
   pool: poolCountersSchema,
-  /** Totals since the retention began counting. */
-  costUsd: z.number(),
+  costUsd: z.number().describe('Totals since the retention began counting.'),
   tokens: usageSchema,
   tools: z.record(z.string(), z.number()),
 })
@@ -121,3 +120,6 @@ export const problemSchema = z.object({
   errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
 })
 export type Problem = z.infer<typeof problemSchema>
+
+/** What probes are told when all is well; a problem document when not. */
+export const healthSchema = z.object({ status: z.enum(['ok', 'ready']) })

@@ -5,11 +5,9 @@ import { jobErrorSchema, jobResultSchema, START_KINDS } from './result.js'
 
 const envelope = {
   jobId: z.string(),
-  /** 0 before the first attempt. */
-  attempt: z.number().int().min(0),
-  seq: z.number().int().min(1),
-  /** ms since the epoch. */
-  ts: z.number(),
+  attempt: z.number().int().min(0).describe('0 before the first attempt.'),
+  seq: z.number().int().min(1).describe('Rises by one from 1, over all attempts of the job.'),
+  ts: z.number().describe('ms since the epoch.'),
 }
 
 const bodies = {
@@ -28,23 +26,23 @@ const bodies = {
   cancelled: { reason: z.string() },
 } as const
 
-const event = <T extends keyof typeof bodies>(type: T) =>
-  z.object({ ...envelope, type: z.literal(type), ...bodies[type] })
+const event = <T extends keyof typeof bodies>(type: T, meaning: string) =>
+  z.object({ ...envelope, type: z.literal(type), ...bodies[type] }).describe(meaning)
 
 export const fleetEventSchema = z.discriminatedUnion('type', [
-  event('queued'),
-  event('started'),
-  event('text'),
-  event('thinking'),
-  event('text_reset'),
-  event('tool_use'),
-  event('tool_result'),
-  event('log'),
-  event('retry'),
-  event('parked'),
-  event('completed'),
-  event('failed'),
-  event('cancelled'),
+  event('queued', 'The job was accepted. Always the first.'),
+  event('started', 'An attempt has its `claude` process.'),
+  event('text', 'A piece of the answer, as it comes.'),
+  event('thinking', 'A piece of what the model thinks, as it comes.'),
+  event('text_reset', 'The deltas since the last `text_reset`, `started` or `tool_use` are void and come again.'),
+  event('tool_use', 'A tool is called.'),
+  event('tool_result', 'What the tool gave; `output` is cut to a limit, which `truncated` tells.'),
+  event('log', 'A line that `claude` wrote beside its protocol.'),
+  event('retry', 'An attempt failed, and the next one comes after `delayMs`.'),
+  event('parked', 'The job waits for a usage limit to reset at `resumesAt`; no attempt is spent.'),
+  event('completed', 'The end: there is a result.'),
+  event('failed', 'The end: there is none, and why.'),
+  event('cancelled', 'The end: it was cancelled.'),
 ])
 
 /** An event as the log keeps it. */
@@ -52,7 +50,9 @@ export type FleetEvent = z.infer<typeof fleetEventSchema>
 export type EventType = FleetEvent['type']
 
 /** Told to a subscriber in place of events `from` to `to` (both included) that were cut from the log. `seq` is `to`. */
-export const gapEventSchema = z.object({ ...envelope, type: z.literal('gap'), from: z.number(), to: z.number() })
+export const gapEventSchema = z
+  .object({ ...envelope, type: z.literal('gap'), from: z.number(), to: z.number() })
+  .describe('In place of the events `from` to `to`, both included, that were cut from the log.')
 export type GapEvent = z.infer<typeof gapEventSchema>
 
 /** What a subscriber may receive. */

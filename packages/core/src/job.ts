@@ -41,6 +41,7 @@ const prompt = z
   .refine(noNul, 'must not contain NUL')
   // The front door asks `isPromptTooLong` first, to answer 413; Redis can be written by others.
   .refine((value) => utf8Bytes(value) <= LIMITS.promptBytes, `must be at most ${LIMITS.promptBytes} bytes of UTF-8`)
+  .describe(`What is asked, as text: 1 to ${LIMITS.promptBytes} bytes of UTF-8, without NUL. Longer is 413.`)
 
 /** A tool rule such as `Read` or `Bash(git log:*)`. Line breaks and a leading dash have no use in one. */
 const toolRules = z
@@ -58,6 +59,7 @@ const relativePath = z
   .refine(noNul, 'must not contain NUL')
   .refine((path) => !path.startsWith('/') && !path.startsWith('~') && !path.includes('\\'), 'must be a relative path')
   .refine((path) => path.split('/').every((part) => part !== '..'), 'must not leave the workspace with ..')
+  .describe("Working directory, relative to the tenant's folder.")
 
 const jsonSchemaObject = z
   .record(z.string(), z.unknown())
@@ -86,10 +88,15 @@ const backoff = z
     type: z.enum(['exponential', 'fixed']).default(DEFAULTS.backoff.type),
     delayMs: wholeNumber(0, LIMITS.backoffMs).default(DEFAULTS.backoff.delayMs),
     maxDelayMs: wholeNumber(0, LIMITS.backoffMs).default(DEFAULTS.backoff.maxDelayMs),
-    /** Share of the delay that is random: 0 none, 1 all of it. */
-    jitter: z.number().min(0).max(1).default(DEFAULTS.backoff.jitter),
+    jitter: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(DEFAULTS.backoff.jitter)
+      .describe('Share of the delay that is random: 0 none, 1 all of it.'),
   })
   .default(DEFAULTS.backoff)
+  .describe('Wait between attempts.')
 
 /** Options that hold for a whole conversation: of a job with an ephemeral session, or of a named session. */
 const conversationShape = {
@@ -97,30 +104,57 @@ const conversationShape = {
   model: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._:/@[\]-]{0,199}$/, 'must be a model name')
-    .optional(),
-  systemPrompt: text(LIMITS.systemPromptBytes).optional(),
-  appendSystemPrompt: text(LIMITS.systemPromptBytes).optional(),
-  allowedTools: toolRules.optional(),
-  disallowedTools: toolRules.optional(),
-  permissionMode: z.enum(PERMISSION_MODES).default(DEFAULTS.permissionMode),
-  env: environment.optional(),
-  credential: z.string().regex(CREDENTIAL_PATTERN, 'must be a credential name').default(DEFAULT_CREDENTIAL),
-  outputSchema: jsonSchemaObject.optional(),
+    .optional()
+    .describe('Model name or alias. Left out: the default of claude.'),
+  systemPrompt: text(LIMITS.systemPromptBytes).optional().describe('In place of the system prompt of claude.'),
+  appendSystemPrompt: text(LIMITS.systemPromptBytes).optional().describe('After the system prompt of claude.'),
+  allowedTools: toolRules
+    .optional()
+    .describe('Tools that run without being asked for, such as `Read` or `Bash(git log:*)`.'),
+  disallowedTools: toolRules.optional().describe('Tools that never run.'),
+  permissionMode: z
+    .enum(PERMISSION_MODES)
+    .default(DEFAULTS.permissionMode)
+    .describe('What happens to tools that no rule names. The operator lists the modes that jobs may ask for.'),
+  env: environment.optional().describe('Environment variables of the job; only names that the operator allows.'),
+  credential: z
+    .string()
+    .regex(CREDENTIAL_PATTERN, 'must be a credential name')
+    .default(DEFAULT_CREDENTIAL)
+    .describe("Name of a secret that is kept on the worker's side."),
+  outputSchema: jsonSchemaObject
+    .optional()
+    .describe('JSON Schema of the answer; the result then carries `structuredOutput`.'),
 }
 
 export const jobSpecSchema = z.strictObject({
   prompt,
-  session: z.string().regex(SESSION_ID_PATTERN, 'must be a session id').optional(),
+  session: z
+    .string()
+    .regex(SESSION_ID_PATTERN, 'must be a session id')
+    .optional()
+    .describe('Id of the named session whose conversation this continues.'),
   ...conversationShape,
-  maxTurns: wholeNumber(1, LIMITS.maxTurns).optional(),
-  maxBudgetUsd: z.number().positive().max(LIMITS.maxBudgetUsd).optional(),
-  timeoutMs: wholeNumber(LIMITS.timeoutMinMs, LIMITS.timeoutMs).default(DEFAULTS.timeoutMs),
-  idleTimeoutMs: wholeNumber(LIMITS.timeoutMinMs, LIMITS.timeoutMs).default(DEFAULTS.idleTimeoutMs),
-  attempts: wholeNumber(1, LIMITS.attempts).default(DEFAULTS.attempts),
+  maxTurns: wholeNumber(1, LIMITS.maxTurns).optional().describe('Turns of the model after which the job fails.'),
+  maxBudgetUsd: z
+    .number()
+    .positive()
+    .max(LIMITS.maxBudgetUsd)
+    .optional()
+    .describe('What the job may cost over all attempts, USD.'),
+  timeoutMs: wholeNumber(LIMITS.timeoutMinMs, LIMITS.timeoutMs)
+    .default(DEFAULTS.timeoutMs)
+    .describe('Running time of one attempt, ms.'),
+  idleTimeoutMs: wholeNumber(LIMITS.timeoutMinMs, LIMITS.timeoutMs)
+    .default(DEFAULTS.idleTimeoutMs)
+    .describe('Time without a sign of life, ms.'),
+  attempts: wholeNumber(1, LIMITS.attempts)
+    .default(DEFAULTS.attempts)
+    .describe('How many attempts may fail before the job does; only failures that may heal are tried again.'),
   backoff,
-  priority: wholeNumber(0, LIMITS.priority).default(0),
-  delayMs: wholeNumber(0, LIMITS.delayMs).default(0),
-  metadata: metadata.default({}),
+  priority: wholeNumber(0, LIMITS.priority).default(0).describe('0 first, to 9; within one tenant.'),
+  delayMs: wholeNumber(0, LIMITS.delayMs).default(0).describe('Not before this much time has passed, ms.'),
+  metadata: metadata.default({}).describe('Returned untouched.'),
 })
 
 /** A job as the fleet runs it: every default filled in. */

@@ -30,21 +30,16 @@ export type StartKind = (typeof START_KINDS)[number]
 export const jobResultSchema = z.object({
   text: z.string(),
   structuredOutput: z.unknown().optional(),
-  /** The conversation's id as claude gave it. */
-  sessionId: z.string(),
+  sessionId: z.string().describe("The conversation's id as claude gave it."),
   numTurns: z.number(),
-  /** From the attempt's start to its end, ms. */
-  durationMs: z.number(),
-  /** From the moment the job might first run to its first attempt's start, ms. */
-  queueMs: z.number(),
+  durationMs: z.number().describe("From the attempt's start to its end, ms."),
+  queueMs: z.number().describe("From the moment the job might first run to its first attempt's start, ms."),
   attempt: z.number(),
   start: z.enum(START_KINDS),
   usage: usageSchema,
-  /** This attempt's own cost, USD; not the running total of the process. */
-  costUsd: z.number(),
+  costUsd: z.number().describe("This attempt's own cost, USD; not the running total of the process."),
   model: z.string(),
-  /** Tool name to times used. */
-  tools: z.record(z.string(), z.number()),
+  tools: z.record(z.string(), z.number()).describe('Tool name to times used.'),
   permissionDenials: z.array(z.object({ toolName: z.string(), toolUseId: z.string() })),
   log: z.object({ lines: z.number(), errors: z.number(), warnings: z.number() }),
   worker: z.string(),
@@ -81,10 +76,8 @@ export const attemptViewSchema = z.object({
   endedAt: z.number().optional(),
   outcome: z.enum(ATTEMPT_OUTCOMES),
   code: z.enum(JOB_ERROR_CODES).optional(),
-  /** USD; of a lost attempt as far as was seen. */
-  costUsd: z.number(),
+  costUsd: z.number().describe('USD; of a lost attempt as far as was seen.'),
   usage: usageSchema,
-  /** Tool name to times used. */
-  tools: z.record(z.string(), z.number()),
+  tools: z.record(z.string(), z.number()).describe('Tool name to times used.'),
 })
 export type AttemptView = z.infer<typeof attemptViewSchema>

@@ -1,7 +1,8 @@
 import { FleetError } from '@claude-fleet/core'
 import type { IRouter, RequestHandler } from 'express'
 
-type Method = 'get' | 'post' | 'delete'
+const METHODS = ['get', 'post', 'delete'] as const
+type Method = (typeof METHODS)[number]
 
 /**
  * One path and what may be done with it. `GET` answers `HEAD` too, `OPTIONS` names the methods, every other method is
@@ -9,9 +10,11 @@ type Method = 'get' | 'post' | 'delete'
  */
 export function resource(router: IRouter, path: string, methods: Partial<Record<Method, RequestHandler[]>>): void {
   const route = router.route(path)
-  const names = Object.keys(methods).flatMap((name) => (name === 'get' ? ['GET', 'HEAD'] : [name.toUpperCase()]))
+  const names = METHODS.filter((name) => methods[name] !== undefined).flatMap((name) =>
+    name === 'get' ? ['GET', 'HEAD'] : [name.toUpperCase()],
+  )
   const allow = [...names, 'OPTIONS'].join(', ')
-  for (const method of ['get', 'post', 'delete'] as const) {
+  for (const method of METHODS) {
     const handlers = methods[method]
     if (handlers !== undefined) route[method](...handlers)
   }

@@ -1,10 +1,10 @@
 import { FleetError, isEndState, parseInput, type StreamEvent } from '@claude-fleet/core'
 import type { EventReader, Producer } from '@claude-fleet/queue'
-import type { IRouter, Request, RequestHandler } from 'express'
-import { z } from 'zod'
-import { requireScope, tenantOf } from '../access/caller.js'
-import { logOf, resource, sendEvents, type SseOptions } from '@claude-fleet/http'
-import { found, jobId } from './jobs.js'
+import type { Request, RequestHandler } from 'express'
+import { tenantOf } from '../access/caller.js'
+import { eventsHeaderSchema, eventsQuerySchema } from '../openapi/operations/jobs.js'
+import { EVENT_STREAM_HEADERS, logOf, sendEvents, type SseOptions } from '@claude-fleet/http'
+import { found, jobId } from './job-id.js'
 
 export interface EventRoutesDeps {
   producer: Producer
@@ -15,18 +15,10 @@ export interface EventRoutesDeps {
   streamOpened: () => () => void
 }
 
-const position = z
-  .string()
-  .regex(/^\d{1,15}$/, 'must be the seq of an event, or 0')
-  .transform(Number)
-const positionSchema = z.strictObject({ after: position.optional(), 'Last-Event-ID': position.optional() })
+const positionSchema = eventsQuerySchema.extend(eventsHeaderSchema.shape)
 
 /** `GET /v1/jobs/:id/events`. */
-export function addEventRoutes(router: IRouter, deps: EventRoutesDeps, options: SseOptions): void {
-  resource(router, '/v1/jobs/:id/events', { get: [requireScope('read'), streamEvents(deps, options)] })
-}
-
-function streamEvents(
+export function streamEvents(
   { producer, reader, closing, streamOpened }: EventRoutesDeps,
   options: SseOptions,
 ): RequestHandler {
@@ -35,7 +27,7 @@ function streamEvents(
     const id = jobId(req)
     const job = found(await producer.get(tenantOf(req), id))
     if (req.method === 'HEAD') {
-      res.type('text/event-stream').end()
+      res.set(EVENT_STREAM_HEADERS).end()
       return
     }
     const streamClosed = streamOpened()

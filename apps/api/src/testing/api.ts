@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { checkedFetch, readConformance } from '@claude-fleet/conformance'
 import { parseApiKeys, type ApiSettings } from '@claude-fleet/core'
 import { connectRedis, createConsumer, type AttemptOutcome, type Claim } from '@claude-fleet/queue'
 import { pino, type Logger } from 'pino'
@@ -10,7 +11,10 @@ export const QUIET = pino({ level: 'silent' })
 export interface TestApi extends AsyncDisposable {
   service: ApiService
   settings: ApiSettings
-  /** `path` under the API, with `headers` as given; a `json` body is sent as a POST. */
+  /**
+   * `path` under the API, with `headers` as given; a `json` body is sent as a POST. Rejects when the reply is not what
+   * the API's own document tells; of a stream, disposing does.
+   */
   ask: (path: string, init?: RequestInit & { json?: unknown }) => Promise<Response>
   /** Enqueues `{prompt}` and gives the id. */
   enqueue: (prompt?: string) => Promise<string>
@@ -34,11 +38,12 @@ export async function startTestApi(
   }
   const service = await startApi(settings, { log: options.log ?? QUIET }, options)
   const closers: (() => Promise<void>)[] = [() => service.stop()]
+  const checked = checkedFetch(await readConformance(service.url))
 
   const ask: TestApi['ask'] = (path, { json, ...init } = {}) => {
     const post = { method: 'POST', body: JSON.stringify(json), ...init }
     const headers = { 'content-type': 'application/json', ...(init.headers as Record<string, string> | undefined) }
-    return fetch(service.url + path, json === undefined ? init : { ...post, headers })
+    return checked.fetch(service.url + path, json === undefined ? init : { ...post, headers })
   }
 
   return {
@@ -64,6 +69,7 @@ export async function startTestApi(
     },
     async [Symbol.asyncDispose]() {
       for (const close of closers) await close()
+      if (checked.faults().length > 0) throw new Error(checked.faults().join('\n'))
     },
   }
 }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startApi, type ApiService } from '@claude-fleet/api'
+import { readConformance, startCheckingProxy } from '@claude-fleet/conformance'
 import type { ApiSettings } from '@claude-fleet/core'
 import { connectRedis, createConsumer, registerWorker, type WorkerStatus } from '@claude-fleet/queue'
 import { startEmbeddedRedis } from '@claude-fleet/queue/embedded'
@@ -37,7 +38,10 @@ export async function startTestRedis() {
   }
 }
 
-/** A fleet under a prefix of its own: an API, workers when asked for, and clients of both kinds. */
+/**
+ * A fleet under a prefix of its own: an API, workers when asked for, and clients of both kinds. What the API answers is
+ * held against its own document.
+ */
 export async function openTestFleet(redisUrl: string) {
   const prefix = `t${randomBytes(6).toString('hex')}`
   const retentionMs = 60_000
@@ -53,11 +57,12 @@ export async function openTestFleet(redisUrl: string) {
     retentionMs,
   }
   let api: ApiService = await startApi(settings, { log: QUIET })
+  const proxy = await startCheckingProxy(api.url, await readConformance(api.url))
   const clients: FleetClient[] = []
   const closers: (() => Promise<void>)[] = []
 
   async function connect(transport: 'http' | 'redis', more: Partial<ConnectOptions> = {}): Promise<FleetClient> {
-    const http = { url: api.url, apiKey: API_KEY }
+    const http = { url: proxy.url, apiKey: API_KEY }
     const client = await FleetClient.connect({
       ...(transport === 'http' ? http : { redis: redisUrl, tenant: TENANT, prefix, retentionMs }),
       ...more,
@@ -67,7 +72,7 @@ export async function openTestFleet(redisUrl: string) {
   }
 
   return {
-    url: api.url,
+    url: proxy.url,
     connect,
     /** Starts a worker that does what prompts say. */
     async work() {
@@ -104,7 +109,9 @@ export async function openTestFleet(redisUrl: string) {
     async [Symbol.asyncDispose]() {
       await Promise.all(clients.map((client) => client.close()))
       await Promise.all(closers.map((close) => close()))
+      await proxy.close()
       await api.stop()
+      if (proxy.faults().length > 0) throw new Error(`not as documented:\n${proxy.faults().join('\n')}`)
     },
   }
 }

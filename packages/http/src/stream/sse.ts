@@ -9,6 +9,13 @@ export interface SseOptions {
   stallMs: number
 }
 
+/** Proxies: neither keep, nor compress and so hold back, nor buffer. */
+export const EVENT_STREAM_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store, no-transform',
+  'x-accel-buffering': 'no',
+} as const
+
 /**
  * Writes events as Server-Sent Events until they end or the reader is gone. Never holds more than the socket's own
  * buffer and one event: the next event is asked for when the last one has left. A cut-off reader resumes by `id`.
@@ -18,13 +25,7 @@ export async function sendEvents(
   events: AsyncIterable<StreamEvent>,
   options: SseOptions,
 ): Promise<void> {
-  res.writeHead(200, {
-    'content-type': 'text/event-stream; charset=utf-8',
-    // Proxies: neither keep, nor compress and so hold back, nor buffer.
-    'cache-control': 'no-store, no-transform',
-    'x-accel-buffering': 'no',
-    connection: 'keep-alive',
-  })
+  res.writeHead(200, { ...EVENT_STREAM_HEADERS, connection: 'keep-alive' })
   res.flushHeaders()
   const gone = new AbortController()
   const leave = () => gone.abort()
