@@ -22,8 +22,7 @@ const cases = [...WORKER_CASES, ...REDIS_CASES, ...CLAUDE_CASES, ...CANCEL_CASES
 describe.concurrent(`faults (seed ${seed}, ${availableParallelism()} cores)`, () => {
   for (const [at, fault] of cases.entries()) {
     for (let run = 1; run <= runs; run += 1) {
-      const name = `${fault.name}${runs > 1 ? ` (${run})` : ''}`
-      test(name, { timeout: 400_000 }, async () => {
+      test(`${fault.name}${runs > 1 ? ` (${run})` : ''}`, { timeout: 400_000 }, async () => {
         expect(await brokenPromises(fault, seed + 1_000 * at + run)).toEqual([])
       })
     }
