@@ -104,3 +104,10 @@ export {
   type WorkerSettings,
 } from './settings/settings.js'
 export { readBoardSettings, type BoardSettings } from './settings/board.js'
+export {
+  describeSettings,
+  type PassedVariable,
+  type SettingCatalog,
+  type SettingEntry,
+  type SettingReader,
+} from './settings/catalog.js'

@@ -11,30 +11,30 @@ export interface Credential {
   tenants: readonly string[] | undefined
 }
 
-/** The worker's own variables that make up its credential `default`. Those marked so may be given as `NAME_FILE`. */
-const SECRET_VARIABLES = [
-  'ANTHROPIC_API_KEY',
-  'ANTHROPIC_AUTH_TOKEN',
-  'CLAUDE_CODE_OAUTH_TOKEN',
-  'AWS_SECRET_ACCESS_KEY',
-  'AWS_SESSION_TOKEN',
-  'AWS_BEARER_TOKEN_BEDROCK',
-] as const
-const PLAIN_VARIABLES = [
-  'CLAUDE_CODE_USE_BEDROCK',
-  'CLAUDE_CODE_USE_VERTEX',
-  'CLAUDE_CODE_SKIP_BEDROCK_AUTH',
-  'CLAUDE_CODE_SKIP_VERTEX_AUTH',
-  'AWS_REGION',
-  'AWS_DEFAULT_REGION',
-  'AWS_PROFILE',
-  'AWS_ACCESS_KEY_ID',
-  'AWS_CONFIG_FILE',
-  'AWS_SHARED_CREDENTIALS_FILE',
-  'CLOUD_ML_REGION',
-  'GOOGLE_APPLICATION_CREDENTIALS',
-  'GOOGLE_CLOUD_PROJECT',
-] as const
+/** The worker's own variables that make up its credential `default`. These may be given as `NAME_FILE` too. */
+export const SECRET_VARIABLES = {
+  ANTHROPIC_API_KEY: 'key of the API',
+  ANTHROPIC_AUTH_TOKEN: 'bearer token, as gateways want it',
+  CLAUDE_CODE_OAUTH_TOKEN: 'token of a subscription, made by `claude setup-token`',
+  AWS_SECRET_ACCESS_KEY: 'with Bedrock',
+  AWS_SESSION_TOKEN: 'with Bedrock',
+  AWS_BEARER_TOKEN_BEDROCK: 'with Bedrock',
+} as const
+export const PLAIN_VARIABLES = {
+  CLAUDE_CODE_USE_BEDROCK: 'switches Amazon Bedrock on',
+  CLAUDE_CODE_USE_VERTEX: 'switches Google Vertex AI on',
+  CLAUDE_CODE_SKIP_BEDROCK_AUTH: 'a gateway signs in to Bedrock',
+  CLAUDE_CODE_SKIP_VERTEX_AUTH: 'a gateway signs in to Vertex',
+  AWS_REGION: 'with Bedrock',
+  AWS_DEFAULT_REGION: 'with Bedrock',
+  AWS_PROFILE: 'with Bedrock',
+  AWS_ACCESS_KEY_ID: 'with Bedrock',
+  AWS_CONFIG_FILE: 'with Bedrock',
+  AWS_SHARED_CREDENTIALS_FILE: 'with Bedrock',
+  CLOUD_ML_REGION: 'with Vertex',
+  GOOGLE_APPLICATION_CREDENTIALS: 'with Vertex',
+  GOOGLE_CLOUD_PROJECT: 'with Vertex',
+} as const
 /** Only where Bedrock or Vertex is switched on: another program's AWS or Google variables are not claude's. */
 const CLOUD_PREFIX = /^(AWS_|GOOGLE_|CLOUD_ML_)/
 
@@ -70,7 +70,7 @@ export function secretFiles(env: SettingsSource['env']): { setting: string; path
   const isSecretFile = (name: string): boolean => {
     if (SECRET_FILE_SETTINGS.includes(name)) return true
     const secret = /^(.+)_FILE$/.exec(name)?.[1] ?? ''
-    return /^ANTHROPIC_|^FLEET_API_KEYS$/.test(secret) || [...SECRETS, ...SECRET_VARIABLES].includes(secret)
+    return secret.startsWith('ANTHROPIC_') || SECRETS.has(secret) || Object.hasOwn(SECRET_VARIABLES, secret)
   }
   return Object.entries(env).flatMap(([setting, path]) => (path && isSecretFile(setting) ? [{ setting, path }] : []))
 }
@@ -81,9 +81,9 @@ function readOwnCredential(source: SettingsSource): Credential | undefined {
   const anthropic = Object.keys(source.env)
     .filter((name) => name.startsWith('ANTHROPIC_'))
     .map((name) => name.replace(/_FILE$/, ''))
-  for (const name of new Set([...anthropic, ...SECRET_VARIABLES, ...PLAIN_VARIABLES])) {
+  for (const name of new Set([...anthropic, ...Object.keys(SECRET_VARIABLES), ...Object.keys(PLAIN_VARIABLES)])) {
     if (CLOUD_PREFIX.test(name) && !cloud) continue
-    const isSecret = name.startsWith('ANTHROPIC_') || (SECRET_VARIABLES as readonly string[]).includes(name)
+    const isSecret = name.startsWith('ANTHROPIC_') || Object.hasOwn(SECRET_VARIABLES, name)
     const value = isSecret ? readSecret(name, source) : source.env[name]
     if (value !== undefined && value !== '') env[name] = value
   }

@@ -4,7 +4,12 @@ import type { z } from 'zod'
 export const BAD_SETTINGS_EXIT_CODE = 78
 
 /** Settings that may hold a secret; each may also be given as `NAME_FILE`. */
-export const SECRETS: ReadonlySet<string> = new Set(['REDIS_URL', 'FLEET_API_KEY', 'FLEET_ADMIN_PASSWORD'])
+export const SECRETS: ReadonlySet<string> = new Set([
+  'REDIS_URL',
+  'FLEET_API_KEY',
+  'FLEET_API_KEYS',
+  'FLEET_ADMIN_PASSWORD',
+])
 
 /** One wrong setting. `message` is one line that names it and what is allowed; it never quotes a secret. */
 export class SettingsError extends Error {

@@ -1,40 +1,8 @@
-import { z } from 'zod'
-import { ENV_NAME_PATTERN, PERMISSION_MODES, WORKER_ID_PATTERN, type PermissionMode } from '../job.js'
+import type { PermissionMode } from '../job.js'
 import { parseApiKeys, type ApiKey } from './api-keys.js'
 import { readCredentials, type Credential } from './credentials.js'
-import { readSecret, readSettings, SECRETS, SettingsError, type SettingsSource } from './read.js'
-import * as value from './values.js'
-
-/** Names that a job may never set, whatever the operator lists: each runs code in claude or moves its key elsewhere. */
-const NEVER_ALLOWED_ENV =
-  /^(BUN_|NODE_|LD_|DYLD_|ANTHROPIC_|CLAUDE_|AWS_|GOOGLE_|GIT_|MCP_|OTEL_|XDG_|BASH|SHELLOPTS$|PROMPT_COMMAND$|PS4$|ENV$|PATH$|HOME$|SHELL$|IFS$|TMPDIR$|IS_SANDBOX$|FLEET_|(HTTPS?|NO|ALL)_PROXY$|SSL_CERT_)/i
-
-/** What every part that speaks to Redis reads. */
-export const shared = {
-  REDIS_URL: value.redisUrl,
-  FLEET_PREFIX: value.prefix.default('fleet'),
-  FLEET_LOG_LEVEL: value.logLevel.default('info'),
-  FLEET_RETENTION_MS: value.durationMs(1_000).default(86_400_000),
-}
-
-const policy = {
-  FLEET_ALLOWED_ENV: value.commaList.default([]).superRefine((names, context) => {
-    for (const name of names) {
-      if (!ENV_NAME_PATTERN.test(name)) context.addIssue(`has ${JSON.stringify(name)}, which is not a variable name`)
-      else if (NEVER_ALLOWED_ENV.test(name)) context.addIssue(`has ${name}, which a job may never set`)
-    }
-  }),
-  FLEET_PERMISSION_MODES: value.commaList
-    .default(['default', 'dontAsk', 'acceptEdits', 'plan'])
-    .transform((names, context) =>
-      names.map((name): PermissionMode => {
-        const mode = PERMISSION_MODES.find((known) => known === name)
-        if (mode === undefined)
-          context.addIssue(`has ${JSON.stringify(name)}, which is not one of ${PERMISSION_MODES.join(', ')}`)
-        return mode ?? 'dontAsk'
-      }),
-    ),
-}
+import { readSettings, SECRETS, SettingsError, type SettingsSource } from './read.js'
+import { apiShape, clientShape, workerShape } from './shapes.js'
 
 /** What jobs may ask for, checked at the API, and again by the worker, whose answer counts. */
 export interface JobPolicy {
@@ -88,30 +56,25 @@ export interface ClientSettings {
   prefix: string
 }
 
-const NETWORK_VARIABLES = [
-  'HTTP_PROXY',
-  'HTTPS_PROXY',
-  'NO_PROXY',
-  'ALL_PROXY',
-  'http_proxy',
-  'https_proxy',
-  'no_proxy',
-  'all_proxy',
-  'NODE_EXTRA_CA_CERTS',
-  'SSL_CERT_FILE',
-  'SSL_CERT_DIR',
-] as const
+/** Passed through to claude as they are. */
+export const NETWORK_VARIABLES = {
+  HTTPS_PROXY: 'proxy for the API of the model',
+  HTTP_PROXY: 'proxy for plain HTTP',
+  ALL_PROXY: 'proxy for what has none of its own',
+  NO_PROXY: 'hosts without a proxy',
+  https_proxy: 'as HTTPS_PROXY',
+  http_proxy: 'as HTTP_PROXY',
+  all_proxy: 'as ALL_PROXY',
+  no_proxy: 'as NO_PROXY',
+  NODE_EXTRA_CA_CERTS: 'file of certificates to trust besides the known ones',
+  SSL_CERT_FILE: 'file of certificates to trust, for tools',
+  SSL_CERT_DIR: 'folder of certificates to trust, for tools',
+} as const
 
 /** Settings of `api`. Throws SettingsError. Listening on anything but loopback without keys is refused. */
 export function readApiSettings(source: SettingsSource): ApiSettings {
-  const shape = {
-    ...shared,
-    ...policy,
-    FLEET_API_HOST: value.host.default('127.0.0.1'),
-    FLEET_API_PORT: value.port.default(3_000),
-  }
-  const read = readSettings(shape, source, SECRETS)
-  const keys = readApiKeys(source)
+  const read = readSettings(apiShape, source, SECRETS)
+  const keys = readApiKeys(read.FLEET_API_KEYS, source)
   if (keys.length === 0 && !isLoopback(read.FLEET_API_HOST)) {
     throw new SettingsError(
       'FLEET_API_HOST',
@@ -125,25 +88,7 @@ export function readApiSettings(source: SettingsSource): ApiSettings {
  * Settings of `worker`. Throws SettingsError. `home` is where the defaults of the two folders live: an absolute path.
  */
 export function readWorkerSettings(source: SettingsSource, home: string): WorkerSettings {
-  const shape = {
-    ...shared,
-    ...policy,
-    FLEET_WORKER_ID: z
-      .string()
-      .regex(WORKER_ID_PATTERN, 'may have letters, digits and _ - . only, at most 128')
-      .optional(),
-    FLEET_CONCURRENCY: value.wholeNumber(1, 512).optional(),
-    FLEET_SPARES: value.wholeNumber(0, 512).optional(),
-    FLEET_SESSION_IDLE_MS: value.durationMs(0).default(600_000),
-    FLEET_WORKSPACE_ROOT: value.absolutePath.default(`${home}/.claude-fleet/workspaces`),
-    FLEET_STATE_DIR: value.absolutePath.default(`${home}/.claude-fleet/state`),
-    FLEET_DRAIN_MS: value.durationMs(0).default(60_000),
-    FLEET_HEALTH_DIR: value.absolutePath.optional(),
-    FLEET_TRACE_DIR: value.absolutePath.optional(),
-    FLEET_TRUSTED_WORKSPACES: value.commaList.default([]),
-    CLAUDE_BIN: z.string().optional(),
-  }
-  const read = readSettings(shape, source, SECRETS)
+  const read = readSettings(workerShape(home), source, SECRETS)
   return {
     ...queueSettings(read),
     workerId: read.FLEET_WORKER_ID,
@@ -158,23 +103,14 @@ export function readWorkerSettings(source: SettingsSource, home: string): Worker
     claudeBin: read.CLAUDE_BIN,
     policy: jobPolicy(read),
     credentials: readCredentials(source),
-    networkEnv: pick(source.env, NETWORK_VARIABLES),
+    networkEnv: pick(source.env, Object.keys(NETWORK_VARIABLES)),
     trustedWorkspaces: read.FLEET_TRUSTED_WORKSPACES,
   }
 }
 
 /** Settings of clients and of the command line. Throws SettingsError. */
 export function readClientSettings(source: SettingsSource): ClientSettings {
-  const shape = {
-    FLEET_URL: z.url({ protocol: /^https?$/, error: 'is not an http:// or https:// address' }).optional(),
-    FLEET_API_KEY: z
-      .string()
-      .regex(/^[\x21-\x7e]{1,512}$/, 'is not an API key')
-      .optional(),
-    REDIS_URL: value.redisUrl.optional(),
-    FLEET_PREFIX: shared.FLEET_PREFIX,
-  }
-  const read = readSettings(shape, source, SECRETS)
+  const read = readSettings(clientShape, source, SECRETS)
   return { url: read.FLEET_URL, apiKey: read.FLEET_API_KEY, redisUrl: read.REDIS_URL, prefix: read.FLEET_PREFIX }
 }
 
@@ -183,8 +119,7 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
-function readApiKeys(source: SettingsSource): ApiKey[] {
-  const text = readSecret('FLEET_API_KEYS', source)
+function readApiKeys(text: string | undefined, source: SettingsSource): ApiKey[] {
   const setting = source.env['FLEET_API_KEYS_FILE'] ? 'FLEET_API_KEYS_FILE' : 'FLEET_API_KEYS'
   if (text === undefined) return []
   const keys = parseApiKeys(setting, text)

@@ -8,6 +8,7 @@ export function wholeNumber(min: number, max: number) {
     .regex(/^\d{1,15}$/, message)
     .transform(Number)
     .refine((value) => value >= min && value <= max, message)
+    .meta({ allowed: `whole number, ${min} to ${max}` })
 }
 
 export const port = wholeNumber(0, 65_535)
@@ -15,7 +16,12 @@ export const port = wholeNumber(0, 65_535)
 /** Milliseconds, from `min` to one week. */
 export const durationMs = (min: number) => wholeNumber(min, 7 * 24 * 3_600_000)
 
-export const host = z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'is not a host name or address')
+export const host = z
+  .string()
+  .regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'is not a host name or address')
+  .meta({
+    allowed: 'host name or address',
+  })
 
 const SENTINELS = /^redis-sentinel:\/\/([^@/]*@)?[\w.-]+(:\d{1,5})?(,[\w.-]+(:\d{1,5})?)*\/[\w.-]+(\/\d{1,3})?$/
 
@@ -39,19 +45,27 @@ export const redisUrl = z
       return false
     }
   }, 'is not a Redis address such as redis://127.0.0.1:6379 or rediss://user:password@host:6380/0')
+  .meta({
+    allowed:
+      '`redis://` or `rediss://[user:password@]host[:port][/database]`, `unix:///path`, or `redis-sentinel://[user:password@]host:port,.../master[/database]`',
+  })
 
 /** Prefix of every key. Braces make it a hash tag, for Redis Cluster. */
 export const prefix = z
   .string()
   .regex(/^[A-Za-z0-9_{}.-]{1,64}$/, 'may have letters, digits and _ - . { } only, at most 64')
+  .meta({ allowed: 'letters, digits and _ - . { } , at most 64; braces make a hash tag' })
 
-export const logLevel = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
-  error: 'is not one of fatal, error, warn, info, debug, trace, silent',
-})
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+export const logLevel = z
+  .enum(LOG_LEVELS, { error: `is not one of ${LOG_LEVELS.join(', ')}` })
+  .meta({ allowed: LOG_LEVELS.join(', ') })
 
 export const absolutePath = z
   .string()
   .refine((value) => value.startsWith('/') && !value.includes('\0'), 'is not an absolute path')
+  .meta({ allowed: 'absolute path' })
 
 /** A comma separated list; blanks around entries do not count. */
 export const commaList = z.string().transform((value) =>

@@ -1,0 +1,182 @@
+import { z } from 'zod'
+import { ENV_NAME_PATTERN, PERMISSION_MODES, WORKER_ID_PATTERN, type PermissionMode } from '../job.js'
+import * as value from './values.js'
+
+/**
+ * The settings of each part: what each may be, its default, and in `meta` what it does. `docs/settings.md` is made of
+ * them, so each says `description`; `unset` says what holds where there is no default, `allowed` what may be written.
+ */
+
+/** Names that a job may never set, whatever the operator lists: each runs code in claude or moves its key elsewhere. */
+const NEVER_ALLOWED_ENV =
+  /^(BUN_|NODE_|LD_|DYLD_|ANTHROPIC_|CLAUDE_|AWS_|GOOGLE_|GIT_|MCP_|OTEL_|XDG_|BASH|SHELLOPTS$|PROMPT_COMMAND$|PS4$|ENV$|PATH$|HOME$|SHELL$|IFS$|TMPDIR$|IS_SANDBOX$|FLEET_|(HTTPS?|NO|ALL)_PROXY$|SSL_CERT_)/i
+
+/** What every part that speaks to Redis reads. */
+export const sharedShape = {
+  REDIS_URL: value.redisUrl.meta({
+    description: 'Redis that holds the jobs.',
+    unset: 'exit 78; `up` and `demo` start a private one',
+  }),
+  FLEET_PREFIX: value.prefix.default('fleet').meta({
+    description: 'Begins every key and channel in Redis. The same for all parts of a fleet.',
+  }),
+  FLEET_LOG_LEVEL: value.logLevel
+    .default('info')
+    .meta({ description: 'Least level of the log, JSON lines on stdout.' }),
+  FLEET_RETENTION_MS: value.durationMs(1_000).default(86_400_000).meta({
+    description: 'How long ended jobs and their logs are kept, ms. The same for all parts of a fleet.',
+  }),
+}
+
+const policyShape = {
+  FLEET_ALLOWED_ENV: value.commaList
+    .default([])
+    .superRefine((names, context) => {
+      for (const name of names) {
+        if (!ENV_NAME_PATTERN.test(name)) context.addIssue(`has ${JSON.stringify(name)}, which is not a variable name`)
+        else if (NEVER_ALLOWED_ENV.test(name)) context.addIssue(`has ${name}, which a job may never set`)
+      }
+    })
+    .meta({
+      description: "Variables that jobs may set in `env`. The API checks it, and the worker's own list counts.",
+      allowed: 'names of variables, comma separated; none that would run code in `claude` or move its key elsewhere',
+    }),
+  FLEET_PERMISSION_MODES: value.commaList
+    .default(['default', 'dontAsk', 'acceptEdits', 'plan'])
+    .transform((names, context) =>
+      names.map((name): PermissionMode => {
+        const mode = PERMISSION_MODES.find((known) => known === name)
+        if (mode === undefined)
+          context.addIssue(`has ${JSON.stringify(name)}, which is not one of ${PERMISSION_MODES.join(', ')}`)
+        return mode ?? 'dontAsk'
+      }),
+    )
+    .meta({
+      description: "Permission modes that jobs may ask for. The API checks it, and the worker's own list counts.",
+      allowed: `of ${PERMISSION_MODES.join(', ')}; comma separated`,
+    }),
+}
+
+export const apiShape = {
+  ...sharedShape,
+  ...policyShape,
+  FLEET_API_HOST: value.host.default('127.0.0.1').meta({
+    description: 'Address on which the API listens. Anything but loopback needs keys.',
+  }),
+  FLEET_API_PORT: value.port.default(3_000).meta({ description: 'Port of the API; 0 takes a free one.' }),
+  FLEET_API_KEYS: z.string().optional().meta({
+    description: 'API keys, by the SHA-256 of each, with tenant and scopes. Without scopes a key may enqueue and read.',
+    allowed:
+      '`tenant:sha256-hex-of-key[:scope+scope]`, separated by commas or line breaks; scopes `enqueue`, `read`, `admin`',
+    unset: 'no key is asked for, and only loopback may be listened on',
+  }),
+}
+
+export const boardShape = {
+  ...sharedShape,
+  FLEET_BOARD_HOST: value.host.default('127.0.0.1').meta({
+    description: "Address on which the operators' site listens. Behind TLS where it is a network.",
+  }),
+  FLEET_BOARD_PORT: value.port.default(3_001).meta({ description: "Port of the operators' site; 0 takes a free one." }),
+  FLEET_ADMIN_USER: z
+    .string()
+    .regex(/^[^:\p{Cc}]{1,64}$/u, 'must be 1 to 64 characters without a colon')
+    .meta({ allowed: '1 to 64 characters without a colon' })
+    .default('admin')
+    .meta({ description: "Name that signs in to the operators' site." }),
+  FLEET_ADMIN_PASSWORD: z
+    .string({ error: "is not set; the operators' site has no way in without it" })
+    .regex(/^[^\p{Cc}]{8,256}$/u, 'must be 8 to 256 printable characters')
+    .meta({
+      description: "Password that signs in to the operators' site.",
+      allowed: '8 to 256 printable characters',
+      unset: 'exit 78; `up` makes one at each start',
+    }),
+}
+
+/** `home`: where the defaults of the two folders live, an absolute path. */
+export const workerShape = (home: string) => ({
+  ...sharedShape,
+  ...policyShape,
+  FLEET_WORKER_ID: z
+    .string()
+    .regex(WORKER_ID_PATTERN, 'may have letters, digits and _ - . only, at most 128')
+    .optional()
+    .meta({
+      description: 'Name of this worker. A second live worker of the same name is refused.',
+      allowed: 'letters, digits and _ - . , at most 128',
+      unset: "the host's name and some random letters",
+    }),
+  FLEET_CONCURRENCY: value.wholeNumber(1, 512).optional().meta({
+    description: 'Attempts that this worker runs at once; each is a `claude` process and its tools.',
+    unset: 'two a core, as far as half of the memory carries with 300 MB each',
+  }),
+  FLEET_SPARES: value.wholeNumber(0, 512).optional().meta({
+    description: 'Started `claude` processes that wait for a job, so that a job does not wait for a start.',
+    unset: 'the worker decides',
+  }),
+  FLEET_SESSION_IDLE_MS: value.durationMs(0).default(600_000).meta({
+    description: 'How long a process without a turn is kept, ms.',
+  }),
+  FLEET_WORKSPACE_ROOT: value.absolutePath.default(`${home}/.claude-fleet/workspaces`).meta({
+    description: "Folder of the tenants' working folders.",
+  }),
+  FLEET_STATE_DIR: value.absolutePath.default(`${home}/.claude-fleet/state`).meta({
+    description:
+      'HOME and configuration of `claude` for each tenant, and the data of the private Redis. Not below FLEET_WORKSPACE_ROOT.',
+  }),
+  FLEET_DRAIN_MS: value.durationMs(0).default(60_000).meta({
+    description:
+      'Time that running attempts get to end when the worker is asked to stop, ms; then they go back to the queue.',
+  }),
+  FLEET_HEALTH_DIR: value.absolutePath.optional().meta({
+    description: 'Folder in which the worker keeps the files by which a probe sees how it is.',
+    unset: 'no such files',
+  }),
+  FLEET_TRACE_DIR: value.absolutePath.optional().meta({
+    description:
+      'Folder to which all that is said to and by `claude` is written, attempt by attempt, secrets replaced.',
+    unset: 'nothing is written',
+  }),
+  FLEET_TRUSTED_WORKSPACES: value.commaList.default([]).meta({
+    description:
+      'Workspaces whose own settings, hooks and CLAUDE.md `claude` may load. Such settings run code as the worker.',
+    allowed: '`tenant/folder`, comma separated',
+  }),
+  FLEET_CREDENTIALS_FILE: z.string().optional().meta({
+    description:
+      'File with the credentials that jobs may name. An entry `default` takes the place of the variables below.',
+    allowed: 'path of a JSON file: name to `{"env": {...}, "tenants": [...]}`; without `tenants` it is for all',
+    unset: 'the variables below alone',
+  }),
+  CLAUDE_BIN: z.string().optional().meta({
+    description: 'The `claude` to run: the program itself, no shell script that starts it.',
+    allowed: 'a path, or a name on the PATH',
+    unset: 'the one that was installed with the fleet, else `claude` on the PATH',
+  }),
+})
+
+export const clientShape = {
+  FLEET_URL: z
+    .url({ protocol: /^https?$/, error: 'is not an http:// or https:// address' })
+    .optional()
+    .meta({
+      description: 'Address of the API.',
+      allowed: '`http://` or `https://` address',
+      unset: 'REDIS_URL is used',
+    }),
+  FLEET_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,512}$/, 'is not an API key')
+    .optional()
+    .meta({
+      description: 'Key for the API.',
+      allowed: '1 to 512 printable characters without blanks',
+      unset: 'none is sent',
+    }),
+  REDIS_URL: value.redisUrl.optional().meta({
+    description: 'Clients and the command line use it when FLEET_URL is not set, as the tenant `default`.',
+    unset: 'exit 78 when FLEET_URL is not set either',
+  }),
+  FLEET_PREFIX: sharedShape.FLEET_PREFIX,
+}
