@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { Agent, createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Conformance } from './conformance.js'
 
@@ -15,7 +15,6 @@ export interface CheckingProxy {
 
 /** Starts a proxy on 127.0.0.1 before `target`, `http://host:port`. Other processes than this one are seen too. */
 export async function startCheckingProxy(target: string, conformance: Conformance): Promise<CheckingProxy> {
-  const agent = new Agent({ keepAlive: true })
   const faults: string[] = []
   let seen = 0
 
@@ -23,7 +22,9 @@ export async function startCheckingProxy(target: string, conformance: Conformanc
     const { method = 'GET', url = '/' } = incoming
     const sent: Buffer[] = []
     incoming.on('data', (piece: Buffer) => sent.push(piece))
-    const outgoing = request(target + url, { method, headers: incoming.headers, agent })
+    // A connection for each: one that is kept may be closed by the server just when it is used again.
+    const { connection: _connection, ...headers } = incoming.headers
+    const outgoing = request(target + url, { method, headers, agent: false })
     outgoing.on('error', () => reply.destroy())
     outgoing.on('response', (answer) => {
       const got: Buffer[] = []
@@ -44,7 +45,7 @@ export async function startCheckingProxy(target: string, conformance: Conformanc
           }),
         )
       }
-      reply.writeHead(answer.statusCode ?? 0, answer.rawHeaders)
+      reply.writeHead(answer.statusCode ?? 0, endToEnd(answer.rawHeaders))
       reply.flushHeaders()
       answer.on('data', (piece: Buffer) => got.push(piece))
       answer.on('end', () => tell(false))
@@ -69,9 +70,14 @@ export async function startCheckingProxy(target: string, conformance: Conformanc
       server.close()
       server.closeAllConnections()
       await closed
-      agent.destroy()
     },
   }
+}
+
+/** What is said of the connection is not handed on: the client has another one. */
+function endToEnd(rawHeaders: string[]): string[] {
+  const ofConnection = (name = '') => ['connection', 'keep-alive'].includes(name.toLowerCase())
+  return rawHeaders.filter((_entry, at) => !ofConnection(rawHeaders[at - (at % 2)]))
 }
 
 function headersOf({ headers }: IncomingMessage): Headers {
