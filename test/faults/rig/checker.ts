@@ -103,11 +103,14 @@ function faultOfStream(view: JobView, events: readonly StreamEvent[]): string | 
 
 /** Every claude of a job against every other: the overlap of the times they ran. */
 function overlapOf(rig: Rig, { tag }: Acked): number {
-  const lives = rig.spends.of(tag).map(({ pid, at }) => ({ from: at, to: rig.witness.lived(pid)?.to ?? at }))
+  const lives = rig.spends.of(tag).map(({ pid, at }) => {
+    return rig.witness.ran(pid).map(({ from, to }) => ({ from: Math.max(from, at), to }))
+  })
   let most = 0
-  for (const [at, one] of lives.entries()) {
-    for (const other of lives.slice(at + 1)) {
-      most = Math.max(most, Math.min(one.to, other.to) - Math.max(one.from, other.from))
+  for (const [index, spans] of lives.entries()) {
+    const others = lives.slice(index + 1).flat()
+    for (const one of spans) {
+      for (const other of others) most = Math.max(most, Math.min(one.to, other.to) - Math.max(one.from, other.from))
     }
   }
   return most <= LOOKS_MS ? 0 : most

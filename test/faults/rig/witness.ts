@@ -1,17 +1,18 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 
-/** When a process ran, ms since the epoch. Halted (SIGSTOP) and zombie do not count: neither does any work. */
-export interface Lived {
-  pid: number
+/**
+ * A time in which a process ran without a break, ms since the epoch, off by at most the witness's period. Halted
+ * (SIGSTOP) and zombie do not count: neither does any work.
+ */
+export interface Span {
   from: number
-  /** Last moment it was seen to run; off by at most the witness's period. */
   to: number
 }
 
 /** Watches processes from outside, so that what is said of them does not rest on what the fleet says. */
 export interface Witness {
   watch(pid: number): void
-  lived(pid: number): Lived | undefined
+  ran(pid: number): readonly Span[]
   isRunning(pid: number): boolean
   close(): void
 }
@@ -19,7 +20,7 @@ export interface Witness {
 const PERIOD_MS = 20
 
 export function createWitness(): Witness {
-  const seen = new Map<number, { startedAt: string; lived: Lived; gone: boolean }>()
+  const seen = new Map<number, { startedAt: string; spans: Span[]; runs: boolean; gone: boolean }>()
 
   function look(): void {
     const now = Date.now()
@@ -28,7 +29,13 @@ export function createWitness(): Witness {
       const stat = statOf(pid)
       // A number that was given to another process since is not the one that is watched.
       if (stat === undefined || stat.startedAt !== entry.startedAt) entry.gone = true
-      else if (stat.runs) entry.lived.to = now
+      else {
+        const last = entry.spans.at(-1)
+        // One that was halted and dies of SIGKILL is seen to run for that moment: a span of no length.
+        if (stat.runs && (!entry.runs || last === undefined)) entry.spans.push({ from: now, to: now })
+        else if (stat.runs && last !== undefined) last.to = now
+        entry.runs = stat.runs
+      }
     }
   }
   const timer = setInterval(look, PERIOD_MS)
@@ -40,11 +47,12 @@ export function createWitness(): Witness {
       const now = Date.now()
       seen.set(pid, {
         startedAt: stat?.startedAt ?? '',
-        lived: { pid, from: now, to: now },
+        spans: [{ from: now, to: now }],
+        runs: true,
         gone: stat === undefined,
       })
     },
-    lived: (pid) => seen.get(pid)?.lived,
+    ran: (pid) => seen.get(pid)?.spans ?? [],
     isRunning(pid) {
       look()
       const entry = seen.get(pid)
