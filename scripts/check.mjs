@@ -21,6 +21,7 @@ const CHECKS = {
   ],
   unused: [bin('knip'), '--no-progress', '--no-config-hints'],
   deploy: [process.execPath, 'scripts/lint-deploy.mjs'],
+  docs: [process.execPath, 'scripts/docs.mjs', '--check'],
   words: [process.execPath, 'scripts/check-words.mjs'],
 }
 

@@ -1,1 +1,1 @@
-export {}
+export { describeError, EXIT, exitCodeOfJobError, type Problem } from './exit-code.js'

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { ERROR_GUIDE } from './error-guide.js'
 import {
   API_ERROR_CODES,
   FleetError,
@@ -12,6 +13,7 @@ import {
 test('the tables hold each code once, and nothing else', () => {
   expect(Object.keys(RETRY_DECISIONS).sort()).toEqual([...JOB_ERROR_CODES].sort())
   expect(Object.keys(HTTP_STATUSES).sort()).toEqual([...JOB_ERROR_CODES, ...API_ERROR_CODES].sort())
+  expect(Object.keys(ERROR_GUIDE).sort()).toEqual(Object.keys(HTTP_STATUSES).sort())
   expect(Object.values(HTTP_STATUSES).filter((status) => status < 400 || status > 599)).toEqual([])
 })
 

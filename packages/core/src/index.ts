@@ -16,6 +16,7 @@ export {
   type JobErrorCode,
   type RetryDecision,
 } from './errors.js'
+export { ERROR_GUIDE, type ErrorAdvice } from './error-guide.js'
 export {
   BATCH_ID_PATTERN,
   CREDENTIAL_PATTERN,

@@ -7,7 +7,7 @@ import { readApiSettings, readClientSettings, readWorkerSettings } from './setti
 
 test('a setting that does not say what it does, what it may be or what holds without it is refused', () => {
   const said = { description: 'Does something of use.', allowed: 'yes', unset: 'no' }
-  const describe = (meta: object, schema: z.ZodType = z.string().optional()) =>
+  const describe = (meta: Record<string, string | undefined>, schema: z.ZodType = z.string().optional()) =>
     describeShapes({ api: { FLEET_NEW: schema.meta(meta) } })
   expect(describe(said)).toMatchObject([{ name: 'FLEET_NEW', readBy: ['api'], secret: false, default: undefined }])
   expect(() => describe({ ...said, description: undefined })).toThrow('FLEET_NEW does not say what it does')
