@@ -59,7 +59,7 @@ test('for people: groups, and below what is wrong the command that mends it', as
     /^redis\nFAIL {2}reachable +redis:\/\/\*\*\*@127\.0\.0\.1:1: .*\n.*\n {6}mend it: {2}redis-cli -u "\$REDIS_URL" PING\n/,
   )
   expect(stdout).toMatch(
-    /\n\nclaude\nFAIL {2}found +\/nowhere\/claude does not exist\n {6}mend it: {2}npm install -g @anthropic-ai\/claude-code@[\d.]+\n/,
+    /\n\nclaude\nFAIL {2}found +\/nowhere\/claude does not exist\n {6}mend it: {2}unset CLAUDE_BIN\n/,
   )
   expect(stderr).toMatch(/^[3-9] wrong, .*\d+ well, \d+ not looked at\n$/)
   expect(stdout + stderr).not.toMatch(/canary|\u001b/)

@@ -2,7 +2,7 @@ import { findClaude, MINIMUM_CLAUDE_VERSION, pinnedClaudeVersion, type ClaudeFau
 import { isFleetError, type Check } from '@claude-fleet/core'
 
 /** `claude --version` takes a fraction of a second; a host that swaps takes longer. */
-const START_MS = 8_000
+const START_MS = 7_000
 
 /** In the order in which findClaude looks, and what each has been when it went well. */
 const STAGES = [

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { readFile, realpath, stat } from 'node:fs/promises'
 import {
   secretFiles,
   shellWord,
@@ -56,14 +56,31 @@ export async function secretFileChecks(env: SettingsSource['env']): Promise<Chec
 
 async function secretFileCheck(setting: string, path: string): Promise<Check> {
   const name = `credentials.${setting}`
-  const { mode } = await stat(path)
+  const [{ mode }, real, mounts] = await Promise.all([
+    stat(path),
+    realpath(path),
+    readFile('/proc/self/mountinfo', 'utf8').catch(() => ''),
+  ])
   const found = `${path} (mode ${(mode & 0o777).toString(8)})`
   if ((mode & 0o007) === 0) return { name, status: 'ok', found }
-  const fix = `chmod o-rwx ${shellWord(path)}`
-  return {
-    name,
-    status: 'fail',
-    found: `everybody on this host can ${(mode & 0o002) === 0 ? 'read' : 'change'} ${found}`,
-    fix,
+  const everybody = `everybody here can ${(mode & 0o002) === 0 ? 'read' : 'change'} ${found}`
+  if (isMountedReadOnly(mounts, real)) {
+    const fix = 'give the secret a mode of 0440 where it is mounted, or run nothing else in this container'
+    return { name, status: 'warn', found: `${everybody}, which was mounted so`, fix }
   }
+  return { name, status: 'fail', found: everybody, fix: `chmod o-rwx ${shellWord(path)}` }
+}
+
+/**
+ * Is a file on a mount that may not be written, as the secrets of containers are? Their mode is set from outside, and
+ * whoever else is in the container is the fleet's own. `mountinfo`: of /proc/self.
+ */
+export function isMountedReadOnly(mountinfo: string, path: string): boolean {
+  const mounts = mountinfo.split('\n').map((line) => line.split(' '))
+  const over = mounts.filter(
+    ([, , , , at]) => at !== undefined && (at === path || path.startsWith(at.replace(/\/?$/, '/'))),
+  )
+  // Of the mounts over it the deepest counts, and of several at one place the last.
+  const [, , , , , options = ''] = over.toSorted((a, b) => (a[4] ?? '').length - (b[4] ?? '').length).at(-1) ?? []
+  return options.split(',').includes('ro')
 }

@@ -17,11 +17,11 @@ export interface DiagnoseOptions {
 
 const LOOK_MS = 5_000
 /** Of a claude that is read from a slow disk for the first time. */
-const CLAUDE_MS = 9_000
+const CLAUDE_MS = 8_000
 
 /**
  * Looks at all that a worker on this host would need, but for Redis: claude, credentials, folders, limits, and how
- * processes are ended. Leaves nothing behind. Takes at most 9 s and never rejects; no check holds a secret.
+ * processes are ended. Leaves nothing behind. Takes at most 8 s and never rejects; no check holds a secret.
  */
 export async function diagnoseWorker(
   settings: Omit<WorkerSettings, 'redisUrl'>,

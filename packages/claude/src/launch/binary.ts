@@ -53,7 +53,7 @@ const SET_BIN = 'set CLAUDE_BIN to the claude executable itself'
  */
 export async function findClaude(options: FindClaudeOptions): Promise<ClaudeBinary> {
   const candidate = await locate(options)
-  const path = await followShim(candidate)
+  const path = await followShim(candidate, options.bin === undefined ? INSTALL : 'unset CLAUDE_BIN')
   await check(path)
   const command = await commandOf(path, options.path)
   const version = await readVersion(command, options)
@@ -123,8 +123,8 @@ async function onPath(name: string, path: string): Promise<string | undefined> {
 }
 
 /** Follows links, and the one line by which npm's and pnpm's shims start their program. */
-async function followShim(candidate: string): Promise<string> {
-  let path = await real(candidate)
+async function followShim(candidate: string, fix: string): Promise<string> {
+  let path = await real(candidate, fix)
   for (let depth = 0; depth < 3; depth += 1) {
     const text = await startOf(path, 4096)
     if (!text.startsWith('#!') || isNodeScript(text)) return path
@@ -137,7 +137,7 @@ async function followShim(candidate: string): Promise<string> {
         fix: SET_BIN,
       })
     }
-    path = await real(resolve(dirname(path), target))
+    path = await real(resolve(dirname(path), target), fix)
   }
   throw unusable(`${candidate} leads from one script to another; ${SET_BIN}`, { stage: 'real', path, fix: SET_BIN })
 }
@@ -204,9 +204,9 @@ function isNodeScript(text: string): boolean {
   return /^#!\S*\/(env (-S )?)?node\b/.test(text)
 }
 
-async function real(path: string): Promise<string> {
+async function real(path: string, fix: string): Promise<string> {
   return realpath(path).catch((cause: unknown) => {
-    throw unusable(`${path} does not exist`, { stage: 'found', path, fix: INSTALL }, cause)
+    throw unusable(`${path} does not exist`, { stage: 'found', path, fix }, cause)
   })
 }
 
