@@ -6,7 +6,8 @@ import { startFleet, type TestFleet } from '../support/fleet.js'
 import { CLAUDE_FLEET, startNode, type RunningProcess } from '../support/service.js'
 import { launchChromium } from './chromium.js'
 
-const SHOTS = join(import.meta.dirname, 'shots')
+/** Pictures for people to look at; kept after the run. */
+const SHOTS = join(import.meta.dirname, '..', '..', 'test-output', 'browser')
 const LOGIN = { username: 'operator', password: 'a long password' }
 
 let fleet: TestFleet

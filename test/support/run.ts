@@ -79,7 +79,7 @@ async function list(folder: string): Promise<string[]> {
   return (await readdir(folder).catch(() => [])).map((name) => join(folder, name))
 }
 
-const GENERATED = new Set(['node_modules', '.git', 'dist', '.turbo'])
+const GENERATED = new Set(['node_modules', '.git', 'dist', '.turbo', 'test-output'])
 
 async function tree(folder: string, root: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true })
