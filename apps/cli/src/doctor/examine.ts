@@ -72,11 +72,11 @@ function faultCheck({ setting, message }: SettingsError): Check {
   }
 }
 
-async function redisChecks({ redisUrl, url }: ClientSettings, env: Terminal['env']): Promise<readonly Check[]> {
+async function redisChecks({ redisUrl, url, prefix }: ClientSettings, env: Terminal['env']): Promise<readonly Check[]> {
   if (redisUrl !== undefined) {
     // The address itself holds the password: the shell takes it from where it is.
     const cli = env['REDIS_URL_FILE'] ? 'redis-cli -u "$(cat "$REDIS_URL_FILE")"' : 'redis-cli -u "$REDIS_URL"'
-    return inspectRedis({ url: redisUrl, cli, now: Date.now })
+    return inspectRedis({ url: redisUrl, prefix, cli, now: Date.now })
   }
   const found =
     url === undefined ? 'REDIS_URL is not set; claude-fleet up starts a private one' : 'REDIS_URL is not set'

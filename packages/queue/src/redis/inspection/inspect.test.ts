@@ -12,7 +12,7 @@ beforeAll(async () => void (server = await startTestRedis()))
 afterAll(() => server.stop())
 
 async function inspect(url = server.url, now = Date.now): Promise<Map<string, Check>> {
-  const checks = checkSchema.array().parse(await inspectRedis({ url, now }))
+  const checks = checkSchema.array().parse(await inspectRedis({ url, prefix: 'fleet', now }))
   return new Map(checks.map((check) => [check.name, check]))
 }
 
@@ -79,6 +79,20 @@ test('a user without CONFIG is told what cannot be read, and that is no failure'
   expect(checks.get('redis.maxmemory-policy')).toMatchObject({ status: 'ok', found: 'noeviction' })
   expect([...checks.values()].filter(({ status }) => status === 'fail')).toEqual([])
   expect(JSON.stringify([...checks.values()])).not.toContain('pass-of-hosted')
+})
+
+test('a user who may not use the keys or channels of the fleet is told which rights are missing, and they are enough', async () => {
+  const url = server.url.replace('unix://', 'unix://narrow:pass@localhost')
+  await administer(['ACL', 'SETUSER', 'narrow', 'on', '>pass', '~other:*', 'resetchannels', '+@all'])
+  const refused = (await inspect(url)).get('redis.access')
+  expect(refused).toMatchObject({
+    status: 'fail',
+    found: 'this user may not use keys, channels of the fleet',
+    fix: expect.stringMatching(/ACL SETUSER NAME '~fleet:\*' '&fleet:\*' /),
+  })
+  const rights = [...(refused?.fix ?? '').matchAll(/'([^']*fleet:\*)'/g)].map(([, right = '']) => right)
+  await administer(['ACL', 'SETUSER', 'narrow', ...rights])
+  expect((await inspect(url)).get('redis.access')?.status).toBe('ok')
 })
 
 test('a clock more than five seconds away is wrong, whichever of the two it is', async () => {

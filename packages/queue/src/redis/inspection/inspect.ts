@@ -2,6 +2,7 @@ import { isFleetError, runChecks, type Check } from '@claude-fleet/core'
 import type { Redis } from 'ioredis'
 import { clientOf, connectRedis } from '../connect.js'
 import { within } from '../deadline.js'
+import { accessCheck } from './access.js'
 import { connectionChecks, maskedAddress, redisCli } from './connection.js'
 import { memoryChecks } from './memory.js'
 import { persistenceChecks } from './persistence.js'
@@ -12,6 +13,8 @@ export interface InspectRedisOptions {
   url: string
   /** How a shell reaches this Redis; begins the commands that mend it. Default `redis-cli -u "$REDIS_URL"`. */
   cli?: string | undefined
+  /** `FLEET_PREFIX`: whose keys and channels this user must be able to use. */
+  prefix: string
   /** This host's clock, ms since the epoch. */
   now: () => number
 }
@@ -36,7 +39,7 @@ const SETTINGS = ['appendfsync', 'save', 'client-output-buffer-limit', 'timeout'
  * be asked here is `skipped`. No check holds the password.
  */
 export async function inspectRedis(options: InspectRedisOptions): Promise<readonly Check[]> {
-  const { url, now } = options
+  const { url, prefix, now } = options
   const address = maskedAddress(url)
   const cli = options.cli ?? 'redis-cli -u "$REDIS_URL"'
   const connecting = connectRedis({ url, name: 'doctor', mode: 'api' })
@@ -53,6 +56,9 @@ export async function inspectRedis(options: InspectRedisOptions): Promise<readon
     const checks = await Promise.all([
       runChecks({ name: 'redis.reachable', ms: CALL_MS, fix }, async () => [await latency(address, redis.ping)]),
       runChecks({ name: 'redis.clock', ms: CALL_MS, fix }, async () => [clockCheck(await clockSkew(client, now))]),
+      runChecks({ name: 'redis.access', ms: CALL_MS, fix }, async () => [
+        await accessCheck(client, { prefix, cli: shell }),
+      ]),
       runChecks({ name: 'redis.settings', ms: CALL_MS, fix }, async () => {
         const facts = { ...(await readFacts(client)), cli: shell }
         return [...serverChecks(facts), ...persistenceChecks(facts), ...memoryChecks(facts)]
