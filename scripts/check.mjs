@@ -15,6 +15,8 @@ const CHECKS = {
     'exec',
     'turbo',
     'run',
+    // Built too: what follows reads the packages.
+    'build',
     'typecheck',
     '--continue',
     '--output-logs=errors-only',

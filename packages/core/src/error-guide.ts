@@ -55,7 +55,7 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     advice: 'Change the prompt: the same one would most likely be refused again.',
   },
   MAX_TURNS: {
-    means: "The attempt needed more round trips than the job's `maxTurns`.",
+    means: "The attempts that failed and the one that ran have had the round trips that the job's `maxTurns` allows.",
     advice: 'Raise `maxTurns`, or ask for less at once.',
   },
   MAX_BUDGET: {
