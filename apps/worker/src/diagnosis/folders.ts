@@ -1,5 +1,5 @@
 import { mkdtemp, rm, stat, statfs, writeFile } from 'node:fs/promises'
-import { dirname, join, sep } from 'node:path'
+import { dirname, join } from 'node:path'
 import { shellWord, type Check } from '@claude-fleet/core'
 
 const MIB = 1_024 * 1_024
@@ -26,7 +26,7 @@ export async function folderChecks({ workspaceRoot, stateDir, temporary }: Folde
     folderCheck('folders.state', 'FLEET_STATE_DIR', stateDir),
     folderCheck('folders.temporary', 'TMPDIR', temporary),
   ])
-  return [...checks, apartCheck(workspaceRoot, stateDir), pathCheck(temporary)].filter((check) => check !== undefined)
+  return [...checks, pathCheck(temporary)].filter((check) => check !== undefined)
 }
 
 async function folderCheck(name: string, setting: string, folder: string): Promise<Check> {
@@ -85,18 +85,6 @@ function accessCheck(folder: {
     return { name, status: 'warn', found: `${found}; everybody on this host may read it`, fix: `chmod o-rwx ${path}` }
   }
   return undefined
-}
-
-/** A tenant's workspace is a folder of its name below the root: the state must not be there. */
-function apartCheck(workspaceRoot: string, stateDir: string): Check | undefined {
-  if (stateDir !== workspaceRoot && !stateDir.startsWith(workspaceRoot.replace(/\/?$/, sep))) return undefined
-  const found = `the state is below the workspaces: a tenant of that name would work in it`
-  return {
-    name: 'folders.apart',
-    status: 'fail',
-    found,
-    fix: 'export FLEET_STATE_DIR=...   # outside FLEET_WORKSPACE_ROOT',
-  }
 }
 
 /** Where the path of its socket does not fit, claude opens it in a folder that all tenants share. */

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { access, constants, readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+import { onPath } from '../launch/on-path.js'
 import { CARE_RUNGS, type CageParts, type CareRung } from './cage.js'
 import { killCgroup, makeCgroup, ownCgroup, removeCgroup } from './cgroup.js'
 
@@ -63,7 +64,7 @@ export async function detectCare({ path, rung: only }: DetectProcessCareOptions)
 type CommonParts = Pick<CageParts, 'setpriv' | 'shell' | 'lockFlag' | 'oomScore'>
 
 async function commonParts(path: string): Promise<CommonParts> {
-  const [setpriv, shell] = await Promise.all([find('setpriv', path), find('sh', `/bin${delimiter}${path}`)])
+  const [setpriv, shell] = await Promise.all([onPath('setpriv', path), onPath('sh', `/bin${delimiter}${path}`)])
   if (shell === undefined) return { shell }
   const holdsLimit = async (flag: string): Promise<boolean> =>
     (await run([shell, '-c', `ulimit ${flag} 4611686018427387904 && exec cat /proc/self/limits`])).stdout.includes(
@@ -123,7 +124,7 @@ function refuse(folder: string, error: unknown): never {
 
 /** As root a PID namespace of its own, else within a user namespace, where the kernel lets users have them. */
 async function usableUnshare(path: string, shell: string): Promise<string[]> {
-  const unshare = await find('unshare', path)
+  const unshare = await onPath('unshare', path)
   if (unshare === undefined) throw new Error('there is no unshare (util-linux)')
   const common = ['--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc', '--']
   let said = ''
@@ -136,18 +137,6 @@ async function usableUnshare(path: string, shell: string): Promise<string[]> {
     said = end.stderr
   }
   throw new Error(`a PID namespace is not allowed (${said.split('\n')[0]})`)
-}
-
-async function find(name: string, path: string): Promise<string | undefined> {
-  for (const folder of path.split(delimiter)) {
-    const file = join(folder, name)
-    const usable = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (usable) return file
-  }
-  return undefined
 }
 
 interface Run {

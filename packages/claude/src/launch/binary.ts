@@ -1,9 +1,10 @@
 import { access, constants, open, readFile, realpath, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { execa } from 'execa'
 import { z } from 'zod'
 import { FleetError, shellWord } from '@claude-fleet/core'
+import { onPath } from './on-path.js'
 
 /** The lowest version whose protocol this package was measured against and relies on. */
 export const MINIMUM_CLAUDE_VERSION = '2.1.217'
@@ -107,19 +108,6 @@ async function readPackage(from: string): Promise<(z.infer<typeof packageSchema>
     return undefined
   }
   return { ...packageSchema.parse(JSON.parse(await readFile(manifest, 'utf8'))), folder: dirname(manifest) }
-}
-
-async function onPath(name: string, path: string): Promise<string | undefined> {
-  for (const folder of path.split(delimiter)) {
-    if (!isAbsolute(folder)) continue
-    const file = join(folder, name)
-    const usable = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (usable) return file
-  }
-  return undefined
 }
 
 /** Follows links, and the one line by which npm's and pnpm's shims start their program. */

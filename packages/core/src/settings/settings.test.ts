@@ -133,3 +133,12 @@ test('proxy variables pass to claude, and the rest of the environment does not',
   const read = worker({ HTTPS_PROXY: 'http://proxy:3128', PATH: '/bin', LD_PRELOAD: '/x.so' })
   expect(read.networkEnv).toEqual({ HTTPS_PROXY: 'http://proxy:3128' })
 })
+
+test('the folders of a worker must not lie where a tenant would work', () => {
+  const read = (env: Record<string, string>) => () => worker({ FLEET_WORKSPACE_ROOT: '/ws', ...env })
+  for (const name of ['FLEET_STATE_DIR', 'FLEET_HEALTH_DIR', 'FLEET_TRACE_DIR']) {
+    for (const folder of ['/ws', '/ws/', '/ws/acme', '/ws/../ws/x/..'])
+      expect(read({ [name]: folder })).toThrow(`${name}: must not be FLEET_WORKSPACE_ROOT or below it`)
+    expect(read({ [name]: '/ws2/x' })).not.toThrow()
+  }
+})

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { PermissionMode } from '../job.js'
 import { parseApiKeys, type ApiKey } from './api-keys.js'
 import { readCredentials, type Credential } from './credentials.js'
@@ -89,6 +90,7 @@ export function readApiSettings(source: SettingsSource): ApiSettings {
  */
 export function readWorkerSettings(source: SettingsSource, home: string): WorkerSettings {
   const read = readSettings(workerShape(home), source, SECRETS)
+  refuseBelowWorkspaces(read)
   return {
     ...queueSettings(read),
     workerId: read.FLEET_WORKER_ID,
@@ -105,6 +107,21 @@ export function readWorkerSettings(source: SettingsSource, home: string): Worker
     credentials: readCredentials(source),
     networkEnv: pick(source.env, Object.keys(NETWORK_VARIABLES)),
     trustedWorkspaces: read.FLEET_TRUSTED_WORKSPACES,
+  }
+}
+
+/** What is below the workspace root is the folder of a tenant, one with that name, whose tools would work in it. */
+function refuseBelowWorkspaces(read: {
+  FLEET_WORKSPACE_ROOT: string
+  FLEET_STATE_DIR: string
+  FLEET_HEALTH_DIR?: string | undefined
+  FLEET_TRACE_DIR?: string | undefined
+}): void {
+  const root = resolve(read.FLEET_WORKSPACE_ROOT)
+  for (const name of ['FLEET_STATE_DIR', 'FLEET_HEALTH_DIR', 'FLEET_TRACE_DIR'] as const) {
+    const folder = read[name] === undefined ? undefined : resolve(read[name])
+    if (folder !== root && !folder?.startsWith(root === '/' ? '/' : `${root}/`)) continue
+    throw new SettingsError(name, 'must not be FLEET_WORKSPACE_ROOT or below it, where the folders of tenants are')
   }
 }
 
