@@ -11,7 +11,8 @@ export default defineConfig({
     globalSetup: 'test/support/run.ts',
     // Processes: what a test leaves behind dies with its file's process or is seen; threads share signals and cwd.
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the cores of a small machine: much of the time is spent waiting for other processes.
+    maxWorkers: 3,
     // Of the fault tests, which mostly wait: each has a Redis, two workers and their claudes.
     maxConcurrency: 4,
     testTimeout: 30_000,

@@ -97,9 +97,10 @@ test('turns are counted over all attempts that failed', async () => {
   const job = await fleet.http.enqueue(input)
   await expect(job.result()).rejects.toMatchObject({ code: 'MAX_TURNS', attempt: 2 })
   const { attempts = [] } = await job.get()
+  // The second had one left. A model that answers within a few ms may get another in before it is stopped.
   expect(attempts.map(({ code, tools }) => ({ code, tools }))).toEqual([
     { code: 'API_ERROR', tools: { Bash: 2 } },
-    { code: 'MAX_TURNS', tools: { Bash: 1 } },
+    { code: 'MAX_TURNS', tools: { Bash: expect.toBeOneOf([1, 2]) as number } },
   ])
 })
 

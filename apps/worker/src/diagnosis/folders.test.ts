@@ -52,13 +52,6 @@ test('a folder that others may write or, for the state, read is named with the c
   expect(of('temporary')).toMatchObject({ status: 'fail', fix: `chmod +t ${root}/t` })
 })
 
-test('the state may not be where a tenant of that name would work', async () => {
-  const root = await makeRoot()
-  expect((await check({ workspaceRoot: root, stateDir: join(root, 'state') }, root))('apart')?.status).toBe('fail')
-  expect((await check({ workspaceRoot: root, stateDir: root }, root))('apart')?.status).toBe('fail')
-  expect((await check({ workspaceRoot: join(root, 's'), stateDir: join(root, 's2') }, root))('apart')).toBeUndefined()
-})
-
 test('a TMPDIR so long that the socket of claude does not fit is said', async () => {
   const root = await makeRoot()
   const long = join(root, 'x'.repeat(60))
