@@ -32,24 +32,33 @@ export function createLineDecoder(options: { maxLineBytes?: number } = {}): Line
   }
 
   function take(): string {
-    const line = parts.length === 1 && parts[0] !== undefined ? Buffer.from(parts[0]) : Buffer.concat(parts, length)
+    const line = Buffer.concat(parts, length)
     parts = []
     length = 0
-    return line.toString('utf8', 0, line.at(-1) === CR ? line.length - 1 : line.length)
+    return text(line, 0, line.length)
   }
 
   return {
     push(chunk) {
+      // A view, not a copy: the lines that lie whole in a chunk, which are nearly all, are decoded where they are.
+      const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
       const lines: string[] = []
       let start = 0
-      for (let at = chunk.indexOf(LF); at !== -1; at = chunk.indexOf(LF, start)) {
-        keep(chunk.subarray(start, at))
-        lines.push(take())
+      for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, start)) {
+        if (parts.length === 0 && at - start <= maxLineBytes) lines.push(text(bytes, start, at))
+        else {
+          keep(bytes.subarray(start, at))
+          lines.push(take())
+        }
         start = at + 1
       }
-      keep(chunk.subarray(start))
+      keep(bytes.subarray(start))
       return lines
     },
     end: () => (length === 0 ? undefined : take()),
   }
+}
+
+function text(bytes: Buffer, start: number, end: number): string {
+  return bytes.toString('utf8', start, end > start && bytes[end - 1] === CR ? end - 1 : end)
 }

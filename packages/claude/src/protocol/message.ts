@@ -2,25 +2,28 @@ import { z } from 'zod'
 import type { ResultMessage } from '../types.js'
 
 /**
- * The lines of claude's stdout, as far as the fleet relies on them. Loose on purpose: unknown fields are kept, unknown
+ * The lines of claude's stdout, as far as the fleet relies on them. Loose on purpose: unknown fields do no harm, unknown
  * types and known types of an unknown shape are `other`, so that a newer claude does not break a worker.
  */
 export type ClaudeMessage =
   z.infer<(typeof SCHEMAS)[keyof typeof SCHEMAS]> | ResultMessage | { type: 'other'; name: string }
 
 const word = z.string().optional().catch(undefined)
-const contentBlock = z.looseObject({
+const contentBlock = z.object({
   type: z.string(),
   text: word,
   id: word,
   name: word,
   tool_use_id: word,
   is_error: z.boolean().optional().catch(undefined),
+  input: z.unknown().optional(),
+  content: z.unknown().optional(),
 })
 const parent = z.string().nullish()
 
-const SCHEMAS = {
-  system: z.looseObject({
+/** By `type`. A `result` has a schema of its own. */
+export const SCHEMAS = {
+  system: z.object({
     type: z.literal('system'),
     subtype: z.string(),
     session_id: z.string().optional(),
@@ -33,15 +36,15 @@ const SCHEMAS = {
     tool_use_id: z.string().optional(),
     tasks: z.array(z.unknown()).optional(),
   }),
-  stream_event: z.looseObject({
+  stream_event: z.object({
     type: z.literal('stream_event'),
     parent_tool_use_id: parent,
-    event: z.looseObject({
+    event: z.object({
       type: z.string(),
       index: z.number().optional(),
-      message: z.looseObject({ id: z.string(), usage: z.unknown().optional() }).optional(),
+      message: z.object({ id: z.string(), usage: z.unknown().optional() }).optional(),
       delta: z
-        .looseObject({
+        .object({
           type: z.string().optional(),
           text: z.string().optional(),
           thinking: z.string().optional(),
@@ -50,41 +53,41 @@ const SCHEMAS = {
         .optional(),
       usage: z.unknown().optional(),
     }),
-    abandoned_blocks: z.looseObject({ api_message_id: z.string(), from_block_index: z.number() }).optional(),
+    abandoned_blocks: z.object({ api_message_id: z.string(), from_block_index: z.number() }).optional(),
   }),
-  assistant: z.looseObject({
+  assistant: z.object({
     type: z.literal('assistant'),
     parent_tool_use_id: parent,
     error: z.string().nullish(),
-    message: z.looseObject({ id: z.string(), model: z.string().optional(), content: z.array(contentBlock) }),
+    message: z.object({ id: z.string(), model: z.string().optional(), content: z.array(contentBlock) }),
   }),
-  user: z.looseObject({
+  user: z.object({
     type: z.literal('user'),
     parent_tool_use_id: parent,
-    message: z.looseObject({ content: z.union([z.string(), z.array(contentBlock)]) }),
+    message: z.object({ content: z.union([z.string(), z.array(contentBlock)]) }),
   }),
-  control_request: z.looseObject({
+  control_request: z.object({
     type: z.literal('control_request'),
     request_id: z.string(),
-    request: z.looseObject({ subtype: z.string() }),
+    request: z.object({ subtype: z.string() }),
   }),
-  control_response: z.looseObject({
+  control_response: z.object({
     type: z.literal('control_response'),
-    response: z.looseObject({
+    response: z.object({
       subtype: z.string(),
       request_id: z.string(),
       response: z.looseObject({}).nullish(),
       error: z.string().optional(),
     }),
   }),
-  command_lifecycle: z.looseObject({
+  command_lifecycle: z.object({
     type: z.literal('command_lifecycle'),
     command_uuid: z.string(),
     state: z.string(),
   }),
-  rate_limit_event: z.looseObject({
+  rate_limit_event: z.object({
     type: z.literal('rate_limit_event'),
-    rate_limit_info: z.looseObject({
+    rate_limit_info: z.object({
       status: z.string(),
       /** Seconds since the epoch. */
       resetsAt: z.number().nullish(),
@@ -116,9 +119,9 @@ export function parseMessage(line: string): ClaudeMessage | undefined {
   } catch {
     return undefined
   }
-  const named = z.looseObject({ type: z.string() }).safeParse(value)
-  if (!named.success) return undefined
-  const { type } = named.data
+  if (isDelta(value)) return value
+  const type = nameOf(value)
+  if (type === undefined) return undefined
   if (type === 'result') {
     const result = resultSchema.safeParse(value)
     return result.success ? result.data : { type: 'other', name: type }
@@ -126,6 +129,40 @@ export function parseMessage(line: string): ClaudeMessage | undefined {
   if (!Object.hasOwn(SCHEMAS, type)) return { type: 'other', name: type }
   const parsed = SCHEMAS[type as keyof typeof SCHEMAS].safeParse(value)
   return parsed.success ? parsed.data : { type: 'other', name: type }
+}
+
+type Unchecked<T> = { [K in keyof T]?: unknown }
+
+function nameOf(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { type } = value as Unchecked<{ type: string }>
+  return typeof type === 'string' ? type : undefined
+}
+
+/**
+ * A piece of an answer as the schema would take it. Nearly every line of a turn is one, and the schema costs as much as
+ * reading the JSON, so this one shape is told by hand. Whatever else comes is the schema's to judge.
+ */
+function isDelta(value: unknown): value is z.infer<typeof SCHEMAS.stream_event> {
+  if (nameOf(value) !== 'stream_event') return false
+  const {
+    event,
+    parent_tool_use_id: agent,
+    abandoned_blocks: abandoned,
+  } = value as Unchecked<z.infer<typeof SCHEMAS.stream_event>>
+  if (nameOf(event) !== 'content_block_delta' || abandoned !== undefined) return false
+  if (agent !== undefined && agent !== null && typeof agent !== 'string') return false
+  const { index, delta, message } = event as Unchecked<z.infer<typeof SCHEMAS.stream_event>['event']>
+  if (typeof index !== 'number' || message !== undefined) return false
+  const kind = nameOf(delta)
+  const {
+    text,
+    thinking,
+    stop_reason: stop,
+  } = (delta ?? {}) as Unchecked<{ text: string; thinking: string; stop_reason: string }>
+  if (stop !== undefined) return false
+  if (kind === 'text_delta') return typeof text === 'string' && thinking === undefined
+  return kind === 'thinking_delta' && typeof thinking === 'string' && text === undefined
 }
 
 const tokens = z.number().catch(0)

@@ -20,9 +20,10 @@ export async function readView(client: Redis, keys: Keys, tenant: string, id: st
 const entrySchema = attemptViewSchema.extend({
   usage: z.record(z.string(), z.number()).transform((usage) => ({ ...NO_USAGE, ...usage })),
 })
+const ledgerSchema = z.array(entrySchema.optional().catch(undefined))
 
 /** Redis can be written by others: an entry that cannot be read is left out. */
 function readLedger(ledger: Readonly<Record<string, string>>): AttemptView[] {
-  const entries = z.array(entrySchema.optional().catch(undefined)).parse(Object.values(ledger).map(parseJson))
+  const entries = ledgerSchema.parse(Object.values(ledger).map(parseJson))
   return entries.filter((entry) => entry !== undefined).toSorted((a, b) => a.attempt - b.attempt)
 }
