@@ -28,7 +28,13 @@ test('what real jobs do is counted once, alike at every API, and neither a kille
   const file = join(fleet.workspaceRoot, '..', 'credentials.json')
   const env = { ANTHROPIC_BASE_URL: fleet.model.url, CLAUDE_CODE_OAUTH_TOKEN: 'sk-ant-oat-for-tests' }
   await writeFile(file, JSON.stringify({ subscription: { env } }))
-  const worker = await fleet.worker('counted', { FLEET_CREDENTIALS_FILE: file, FLEET_CONCURRENCY: '3' })
+  const worker = await fleet.worker('counted', {
+    FLEET_CREDENTIALS_FILE: file,
+    FLEET_CONCURRENCY: '3',
+    // One process an attempt, so that each number is known.
+    FLEET_SPARES: '0',
+    FLEET_SESSION_IDLE_MS: '0',
+  })
 
   const backoff = { type: 'fixed', delayMs: 100, jitter: 0 } as const
   const jobs = await Promise.all([

@@ -29,7 +29,7 @@ test('the same prompt over HTTP, Redis and the command line gives the same text,
   expect(stories[0]).toEqual({
     types: ['queued', 'started', 'tool_use', 'tool_result', 'text', 'completed'],
     text: 'one answer for all',
-    result: { text: 'one answer for all', tools: { Bash: 1 }, numTurns: 2, attempt: 1, start: 'cold', worker: 'w1' },
+    result: { text: 'one answer for all', tools: { Bash: 1 }, numTurns: 2, attempt: 1, worker: 'w1' },
   })
   expect(stories[1]).toEqual(stories[0])
   expect(stories[2]).toEqual(stories[0])
@@ -110,15 +110,15 @@ async function gather(job: Job): Promise<StreamEvent[]> {
   return events
 }
 
-/** What does not differ from run to run. Runs of text deltas are one. */
+/** What does not differ from run to run, as the kind of start may. Runs of text deltas are one. */
 function story(events: StreamEvent[]) {
   const types = events
     .map((event) => event.type)
     .filter((type, index, all) => type !== 'text' || all[index - 1] !== 'text')
   const end = events.at(-1)
   if (end?.type !== 'completed') throw new Error(`it ended with ${JSON.stringify(end)}`)
-  const { text, tools, numTurns, attempt, start, worker } = end.result
-  return { types, text: textOf(events), result: { text, tools, numTurns, attempt, start, worker } }
+  const { text, tools, numTurns, attempt, worker } = end.result
+  return { types, text: textOf(events), result: { text, tools, numTurns, attempt, worker } }
 }
 
 function textOf(events: StreamEvent[]): string {

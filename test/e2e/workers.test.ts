@@ -42,7 +42,8 @@ test('two workers share the load and neither exceeds its limit; one that is told
 })
 
 test('cancelling a job while its tool runs ends the tool, and the job is cancelled', async () => {
-  const worker = await fleet.worker('w3')
+  // Without spares: whatever is there belongs to the job.
+  const worker = await fleet.worker('w3', { FLEET_SPARES: '0' })
   const before = await childrenOf(worker.pid)
   const prompt = '[[tool:Bash:{"command":"echo $$ > pid; while true; do read -t 1 < /dev/zero; done"}]] loop'
   const job = await fleet.http.enqueue({ prompt, allowedTools: ['Bash'], cwd: 'loop' })
@@ -117,7 +118,7 @@ test('the demo runs three prompts on the real claude and leaves nothing running'
   const demo = await runNode([CLAUDE_FLEET, 'demo'])
   expect(demo.code).toBe(0)
   expect(demo.stderr).toMatch(/claude 2\.1\.\d+/)
-  expect(demo.stdout.match(/cold start, \d+ ms, \d+ tokens in, \d+ out, 0\.\d+ USD/g)).toHaveLength(3)
+  expect(demo.stdout.match(/(?:cold|spare|reused) start, \d+ ms, \d+ tokens in, \d+ out, 0\.\d+ USD/g)).toHaveLength(3)
   expect(demo.stdout).toContain('6 times 7 is 42')
   const live = await runNode([CLAUDE_FLEET, 'demo', '--live'])
   expect(live).toMatchObject({ code: 2, stdout: '' })

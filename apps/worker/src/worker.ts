@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { availableParallelism, hostname, totalmem } from 'node:os'
+import { hostname } from 'node:os'
 import {
   createProcessCare,
   createSessionPool,
@@ -24,8 +24,9 @@ import {
 } from '@claude-fleet/queue'
 import { loggedAttempt } from './attempt-log.js'
 import { createCredentialGate } from './credential-gate.js'
-import { defaultConcurrency } from './concurrency.js'
 import { createHealthFiles, type HealthFiles } from './health-files.js'
+import { capacityOf } from './host/capacity.js'
+import { readHostResources } from './host/resources.js'
 import { createRedactor, secretsOf } from './redactor.js'
 import { createRunAttempt } from './run-attempt.js'
 import { createSessionSpecSource } from './session-spec.js'
@@ -55,7 +56,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
   const settings = withCredential(given, log)
   const claude = await findUsableClaude(settings, path)
   const workerId = settings.workerId ?? `${hostname()}-${randomBytes(3).toString('hex')}`
-  const limit = settings.concurrency ?? defaultConcurrency(availableParallelism(), totalmem())
+  const { concurrency: limit, spares, parallelStarts } = capacityOf(await readHostResources(), settings)
   const redis = await connectRedis({ url: settings.redisUrl, name: `worker:${workerId}`, log, mode: 'worker' })
   const commands = await connectRedis({ url: settings.redisUrl, name: `janitor:${workerId}`, log, mode: 'api' })
   let health: HealthFiles | undefined
@@ -75,7 +76,11 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const redact = createRedactor(environments)
     const traces = await openTraces(settings, { redact, secrets: secretsOf(environments), log })
     const start = await createSessionStarter({ claude, path, care, traceStart: traces !== undefined })
-    const pool = createSessionPool({ startSession: timedStart(start, tally), onLeak }, { max: limit })
+    const onSpareLost = (error: unknown) => log.warn({ err: error }, 'a spare claude process was lost; no job was')
+    const pool = createSessionPool(
+      { startSession: timedStart(start, tally), onLeak, onSpareLost },
+      { max: limit, spares, idleMs: settings.sessionIdleMs, parallelStarts },
+    )
     const attempts = { pool: timedAcquire(pool, tally), sessionSpec: createSessionSpecSource(settings), redact, traces }
     const run = createRunAttempt({ ...attempts, log, now: Date.now, random: Math.random }, { workerId })
     const { prefix, retentionMs } = settings
@@ -122,7 +127,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
 
     await consumer.start()
     janitor.start()
-    log.info({ workerId, limit, claudeVersion: claude.version, claude: claude.file }, 'worker ready')
+    log.info({ workerId, limit, spares, claudeVersion: claude.version, claude: claude.file }, 'worker ready')
     return { id: workerId, stop, ended }
   } catch (error) {
     await watching?.stop(0)

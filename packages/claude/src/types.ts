@@ -48,6 +48,8 @@ export interface ClaudeSession {
    * asked between turns: a process with any may not be given to another job.
    */
   strays(): Promise<number[]>
+  /** Would a start bring the same now? False once the claude file or the folder it works in is another one. */
+  isCurrent(): Promise<boolean>
   /** Ends the process and everything it started. Resolves when none of them lives. Safe to call twice. */
   close(): Promise<void>
   /** Resolves when the process has ended, however it did. */
@@ -168,12 +170,17 @@ export interface Lease extends AsyncDisposable {
   discard(): Promise<void>
 }
 
+/** Why a process was ended; `room`: another spec had more need of its place. */
+export type DestroyReason = 'used' | 'discarded' | 'idle' | 'room' | 'outdated' | 'died' | 'given up' | 'drained'
+
 export interface PoolStats {
   created: number
   reused: number
   spare: number
   cold: number
   destroyed: number
+  /** `destroyed`, by reason. */
+  destroyedBy: Readonly<Partial<Record<DestroyReason, number>>>
   /** Leased now. */
   leased: number
   /** Started and unused now. */
@@ -183,7 +190,7 @@ export interface PoolStats {
 
 export interface SessionPool {
   /**
-   * A session for `spec`, started if none fits. Waits in order while `max` sessions are out. Rejects with FleetError
+   * A session for `spec`: a spare that fits, else one that is started. Waits in order while `max` are out. Rejects with FleetError
    * `SPAWN_FAILED` when a process could not be started, with the signal's reason when aborted, and `WORKER_LOST` once
    * the pool drains.
    */

@@ -32,7 +32,7 @@ describe.runIf(HAS_TERMINAL)('in a terminal', () => {
     expect(output).toContain('w1, using Bash')
     expect(screen(output)).toEqual([
       'the answer',
-      expect.stringMatching(/^.{0,5}[\d.]+ m?s on w1, cold start, \d+ tokens in, \d+ out, \$[\d.]+/),
+      expect.stringMatching(/^.{0,5}[\d.]+ m?s on w1, (?:cold|spare|reused) start, \d+ tokens in, \d+ out, \$[\d.]+/),
       '',
     ])
   })

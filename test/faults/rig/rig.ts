@@ -83,6 +83,9 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
         REDIS_URL: `redis://:${password}@${host}:${line.port}`,
         FLEET_WORKER_ID: id,
         FLEET_CONCURRENCY: '4',
+        // The cases are about attempts: a process that is there belongs to one.
+        FLEET_SPARES: '0',
+        FLEET_SESSION_IDLE_MS: '0',
         FLEET_WORKSPACE_ROOT: join(folder.path, 'workspaces'),
         FLEET_STATE_DIR: join(folder.path, 'state'),
         CLAUDE_BIN: claudeBin,

@@ -1,6 +1,7 @@
-import { availableParallelism, tmpdir, totalmem } from 'node:os'
+import { tmpdir } from 'node:os'
 import { runChecks, type Check, type SettingsSource, type WorkerSettings } from '@claude-fleet/core'
-import { defaultConcurrency } from '../concurrency.js'
+import { capacityOf } from '../host/capacity.js'
+import { readHostResources } from '../host/resources.js'
 import { claudeChecks } from './claude.js'
 import { credentialChecks, secretFileChecks } from './credentials.js'
 import { folderChecks } from './folders.js'
@@ -28,13 +29,13 @@ export async function diagnoseWorker(
   source: SettingsSource,
   { path, online, signal }: DiagnoseOptions,
 ): Promise<readonly Check[]> {
-  const sessions = settings.concurrency ?? defaultConcurrency(availableParallelism(), totalmem())
+  const { concurrency: sessions, spares } = capacityOf(await readHostResources(), settings)
   const groups = await Promise.all([
     runChecks({ name: 'claude.starts', ms: CLAUDE_MS }, () => claudeChecks(settings.claudeBin, path)),
     runChecks({ name: 'credentials.default', ms: CLAUDE_MS }, () => credentialChecks(settings, { online, signal })),
     runChecks({ name: 'credentials.files', ms: LOOK_MS }, () => secretFileChecks(source.env)),
     runChecks({ name: 'folders.workspaces', ms: LOOK_MS }, () => folderChecks({ ...settings, temporary: tmpdir() })),
-    runChecks({ name: 'limits.memory', ms: LOOK_MS }, () => limitChecks({ sessions, spares: settings.spares ?? 0 })),
+    runChecks({ name: 'limits.memory', ms: LOOK_MS }, () => limitChecks({ sessions, spares })),
     runChecks({ name: 'processes.ended', ms: LOOK_MS }, () => processCheck(path)),
   ])
   return groups.flat()

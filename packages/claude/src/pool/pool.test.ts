@@ -1,7 +1,7 @@
-import { setImmediate as turnOfLoop } from 'node:timers/promises'
+import { setImmediate as turnOfLoop, setTimeout as delay } from 'node:timers/promises'
 import { isFleetError } from '@claude-fleet/core'
 import { expect, test } from 'vitest'
-import type { ClaudeSession, Lease, SessionPool, SessionSpec } from '../types.js'
+import type { ClaudeSession, ExitFacts, Lease, SessionPool, SessionSpec } from '../types.js'
 import { createSessionPool } from './pool.js'
 
 const spec: SessionSpec = {
@@ -17,18 +17,30 @@ const spec: SessionSpec = {
 const never = new AbortController().signal
 
 /** Sessions that are only counted. `living` are started and not closed, those still starting included. */
-function fakeSessions(options: { steps?: () => number; fails?: () => boolean } = {}) {
+function fakeSessions(options: { steps?: () => number; fails?: () => boolean; isCurrent?: () => boolean } = {}) {
   const living = new Set<number>()
+  const specs = new Map<number, SessionSpec>()
+  const died = new Set<number | undefined>()
+  const exits = new Map<number | undefined, (exit: ExitFacts) => void>()
   let pids = 0
   const wait = async (): Promise<void> => {
     for (let left = options.steps?.() ?? 0; left > 0; left -= 1) await turnOfLoop()
   }
   return {
     living,
-    startSession: async (_spec: SessionSpec, signal: AbortSignal): Promise<ClaudeSession> => {
+    specs,
+    died,
+    die: (pid: number | undefined) => {
+      const exit = exits.get(pid)
+      if (exit === undefined) return
+      died.add(pid)
+      exit({ code: 1, signal: null, stderrTail: '' })
+    },
+    startSession: async (startedFor: SessionSpec, signal: AbortSignal): Promise<ClaudeSession> => {
       pids += 1
       const pid = pids
       living.add(pid)
+      specs.set(pid, startedFor)
       await wait()
       if (signal.aborted || options.fails?.() === true) {
         living.delete(pid)
@@ -38,8 +50,9 @@ function fakeSessions(options: { steps?: () => number; fails?: () => boolean } =
       return {
         pid,
         version: '0',
-        exited: new Promise(() => undefined),
+        exited: new Promise((resolve) => exits.set(pid, resolve)),
         strays: async () => [],
+        isCurrent: async () => options.isCurrent?.() ?? true,
         turn: () => {
           throw new Error('not in this test')
         },
@@ -169,36 +182,184 @@ test('a process that cannot be ended keeps its place and is reported', async () 
   await expect(pool.stop()).rejects.toBe(broken)
 })
 
+const kept = { max: 1, spares: 1, idleMs: 60_000, refillDelayMs: 0 }
+
+/** Resolves when as many spares are ready. */
+async function untilSpares(pool: SessionPool, spares: number): Promise<void> {
+  while (pool.stats().spares !== spares) await turnOfLoop()
+}
+
+test('after a lease a spare of the same spec is started, and the next acquire has it without a start', async () => {
+  const sessions = fakeSessions()
+  const pool = createSessionPool(sessions, kept)
+  const first = await pool.acquire(spec, { signal: never })
+  expect(first.start).toBe('cold')
+  await untilSpares(pool, 1)
+  await first.release()
+  const second = await pool.acquire(spec, { signal: never })
+  expect([second.start, pidOf(second)]).toEqual(['spare', 2])
+  await pool.stop()
+  expect(sessions.living.size).toBe(0)
+  expect(pool.stats()).toMatchObject({ cold: 1, spare: 1, destroyedBy: { used: 1 } })
+})
+
+const others: [string, Partial<SessionSpec>][] = [
+  ['tenant', { tenant: 'other' }],
+  ['workspace', { cwd: '/tmp' }],
+  ['home', { home: '/tmp' }],
+  ['credential', { credential: 'other' }],
+  ['environment', { env: { A: '1' } }],
+  ['trust', { trustWorkspace: true }],
+  ['permission mode', { permissionMode: 'plan' }],
+  ['model', { model: 'x' }],
+  ['allowed tools', { allowedTools: ['Bash'] }],
+  ['disallowed tools', { disallowedTools: ['Bash'] }],
+  ['system prompt', { systemPrompt: 'x' }],
+  ['appended system prompt', { appendSystemPrompt: 'x' }],
+  ['output schema', { outputSchema: {} }],
+]
+test.each(others)('a spare is never given to another %s, which gets its place instead', async (_what, change) => {
+  const sessions = fakeSessions()
+  const pool = createSessionPool(sessions, kept)
+  const first = await pool.acquire(spec, { signal: never })
+  await untilSpares(pool, 1)
+  await first.release()
+  const lease = await pool.acquire({ ...spec, ...change }, { signal: never })
+  expect(lease.start).toBe('cold')
+  expect(sessions.specs.get(pidOf(lease))).toEqual({ ...spec, ...change })
+  await pool.stop()
+})
+
+test('a spare goes when it has waited too long, and none is kept for a spec that is not used any more', async () => {
+  const sessions = fakeSessions()
+  const pool = createSessionPool(sessions, { ...kept, idleMs: 30 })
+  await (await pool.acquire(spec, { signal: never })).release()
+  await untilSpares(pool, 1)
+  await untilSpares(pool, 0)
+  while (sessions.living.size > 0) await turnOfLoop()
+  await delay(10)
+  expect(sessions.living.size).toBe(0)
+  expect(pool.stats().destroyedBy).toEqual({ used: 1, idle: 1 })
+  await pool.stop()
+})
+
+test.each([
+  ['no spares', { spares: 0 }],
+  ['no idle time', { idleMs: 0 }],
+])('with %s nothing is kept', async (_what, off) => {
+  const sessions = fakeSessions()
+  const pool = createSessionPool(sessions, { ...kept, ...off })
+  for (let job = 0; job < 3; job += 1) await (await pool.acquire(spec, { signal: never })).release()
+  await delay(10)
+  expect(sessions.living.size).toBe(0)
+  expect(pool.stats()).toMatchObject({ created: 3, cold: 3 })
+  await pool.stop()
+})
+
+test('a spare whose claude or folder was replaced, or that died, is not handed out; the acquire gets a start', async () => {
+  let current = true
+  const sessions = fakeSessions({ isCurrent: () => current })
+  const lost: unknown[] = []
+  const pool = createSessionPool({ ...sessions, onSpareLost: (error) => lost.push(error) }, kept)
+  const first = await pool.acquire(spec, { signal: never })
+  await untilSpares(pool, 1)
+  await first.release()
+  current = false
+  const second = await pool.acquire(spec, { signal: never })
+  expect(second.start).toBe('cold')
+  await untilSpares(pool, 1)
+  sessions.die([...sessions.living].find((pid) => pid !== pidOf(second)))
+  await untilSpares(pool, 0)
+  await second.release()
+  expect(await pool.acquire(spec, { signal: never })).toMatchObject({ start: 'cold' })
+  expect(pool.stats().destroyedBy).toMatchObject({ outdated: 1, died: 1 })
+  expect(lost).toMatchObject([{ code: 'PROCESS_CRASHED' }])
+  await pool.stop()
+})
+
+test('a spare that cannot be started fails no acquire, not even one that waits for it, and is tried later', async () => {
+  let starts = 0
+  const lost: unknown[] = []
+  const sessions = fakeSessions({ steps: () => 3, fails: () => (starts += 1) === 2 })
+  const pool = createSessionPool({ ...sessions, onSpareLost: (error) => lost.push(error) }, { ...kept, max: 2 })
+  await pool.acquire(spec, { signal: never })
+  while (sessions.specs.size < 2) await turnOfLoop()
+  expect(await pool.acquire(spec, { signal: never })).toMatchObject({ start: 'cold' })
+  expect(lost).toMatchObject([{ message: 'it does not start' }])
+  await delay(20)
+  expect(sessions.specs.size).toBe(3)
+  await untilSpares(pool, 1)
+  await pool.stop()
+})
+
+test('no spare is begun while an acquire waits or a process is started for one', async () => {
+  const sessions = fakeSessions({ steps: () => 5 })
+  const pool = createSessionPool(sessions, kept)
+  const first = await pool.acquire(spec, { signal: never })
+  const waiting = pool.acquire({ ...spec, tenant: 'other' }, { signal: never })
+  await delay(20)
+  expect(sessions.specs.size).toBe(1)
+  await first.release()
+  while (sessions.specs.size < 2) await turnOfLoop()
+  expect(sessions.specs.get(2)).toMatchObject({ tenant: 'other' })
+  expect((await waiting).start).toBe('cold')
+  await pool.stop()
+})
+
 test('500 random steps keep every promise of the pool', async () => {
   const seed = Math.floor(Math.random() * 2 ** 31)
   const random = mulberry32(seed)
   const below = (n: number): number => Math.floor(random() * n)
   const max = 3
-  const sessions = fakeSessions({ steps: () => below(4), fails: () => random() < 0.1 })
-  const pool: SessionPool = createSessionPool(sessions, { max })
+  const spares = 2
+  const sessions = fakeSessions({
+    steps: () => below(4),
+    fails: () => random() < 0.05,
+    isCurrent: () => random() < 0.9,
+  })
+  const pool: SessionPool = createSessionPool(sessions, {
+    max,
+    spares,
+    idleMs: 20,
+    parallelStarts: 2,
+    refillDelayMs: 0,
+  })
   const leases: Lease[] = []
   const asked: { abort: AbortController; settled: Promise<void> }[] = []
 
   for (let step = 0; step < 500; step += 1) {
     const choice = below(10)
-    if (choice < 4) {
+    if (choice < 3 && pool.stats().waiting < 3) {
       const abort = new AbortController()
-      const settled = pool.acquire(spec, { signal: abort.signal }).then(
-        (lease) => void leases.push(lease),
+      const wanted = { ...spec, tenant: `t${below(3)}` }
+      const settled = pool.acquire(wanted, { signal: abort.signal }).then(
+        (lease) => {
+          expect(sessions.specs.get(pidOf(lease)), `seed ${seed}`).toEqual(wanted)
+          expect(sessions.died.has(pidOf(lease)), `seed ${seed}`).toBe(false)
+          leases.push(lease)
+        },
         (error: unknown) =>
           expect(isFleetError(error) ? error.code : error, `seed ${seed}`).toSatisfy(
             (why) => why === 'SPAWN_FAILED' || why === 'given up',
           ),
       )
       asked.push({ abort, settled })
-    } else if (choice < 5) asked[below(asked.length)]?.abort.abort('given up')
-    else if (choice < 8) {
+    } else if (choice < 4) asked[below(asked.length)]?.abort.abort('given up')
+    else if (choice < 7) {
       const lease = leases.splice(below(leases.length), 1)[0]
       void (random() < 0.5 ? lease?.release() : lease?.discard())
-    } else await turnOfLoop()
+    } else if (choice < 8) await turnOfLoop()
+    else {
+      const leased = new Set(leases.map(pidOf))
+      const idle = [...sessions.living].filter((pid) => !leased.has(pid))
+      if (choice === 8 && pool.stats().leased === leases.length) sessions.die(idle[below(idle.length)])
+      await delay(1)
+    }
 
     const stats = pool.stats()
-    expect(sessions.living.size, `seed ${seed}, step ${step}`).toBeLessThanOrEqual(max)
+    expect(sessions.living.size, `seed ${seed}, step ${step}`).toBeLessThanOrEqual(max + spares)
+    expect(stats.leased).toBeLessThanOrEqual(max)
+    expect(stats.spares).toBeLessThanOrEqual(spares)
     expect(new Set(leases.map(pidOf)).size).toBe(leases.length)
     expect(stats.leased).toBeGreaterThanOrEqual(leases.length)
     if (stats.waiting > 0) expect(sessions.living.size).toBeGreaterThan(0)
@@ -210,6 +371,8 @@ test('500 random steps keep every promise of the pool', async () => {
   await pool.stop()
   expect(sessions.living.size, `seed ${seed}`).toBe(0)
   const { created, destroyed, leased, waiting } = pool.stats()
+  expect(Object.values(pool.stats().destroyedBy).reduce((sum, n) => sum + n, 0)).toBe(destroyed)
+  expect(pool.stats().spare, 'no spare was ever used').toBeGreaterThan(0)
   expect({ leased, waiting, left: created - destroyed }).toEqual({ leased: 0, waiting: 0, left: 0 })
 })
 

@@ -8,6 +8,7 @@ import { makeSessionFolder } from './folder.js'
 import { createControl, type ControlReply } from './control.js'
 import { runTurn, type RunningTurn, type TurnSettings } from './turn.js'
 import { totalCost } from '../turn/spend.js'
+import { identityOf } from './identity.js'
 
 export interface SessionTimes {
   /** From the spawn to the reply to `initialize`, and from a prompt to the first word of its turn, ms. */
@@ -40,6 +41,8 @@ export interface SessionDeps extends LaunchOptions {
 export async function startSession(spec: SessionSpec, signal: AbortSignal, deps: SessionDeps): Promise<ClaudeSession> {
   signal.throwIfAborted()
   const { times } = deps
+  // Before the spawn: what is replaced while it starts is noticed.
+  const identity = await identityOf(deps.claude.file, spec.cwd)
   const cage = await deps.care.cage().catch((cause: unknown) => {
     throw new FleetError('SPAWN_FAILED', 'a cage for the claude process could not be made', { cause })
   })
@@ -129,6 +132,7 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
     version,
     exited: child.exited,
     strays: () => cage.strays(),
+    isCurrent: async () => identity !== undefined && (await identityOf(deps.claude.file, spec.cwd)) === identity,
     close,
     suspend() {
       turn?.hold(true)

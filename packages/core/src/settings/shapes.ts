@@ -109,14 +109,16 @@ export const workerShape = (home: string) => ({
     }),
   FLEET_CONCURRENCY: value.wholeNumber(1, 512).optional().meta({
     description: 'Attempts that this worker runs at once; each is a `claude` process and its tools.',
-    unset: 'two a core, as far as half of the memory carries with 300 MB each',
+    unset:
+      'two a core, as far as half of the free memory carries with 300 MB each; of the container, where it has limits',
   }),
   FLEET_SPARES: value.wholeNumber(0, 512).optional().meta({
-    description: 'Started `claude` processes that wait for a job, so that a job does not wait for a start.',
-    unset: 'the worker decides',
+    description:
+      'Most `claude` processes kept ready beside those of running attempts, so that a job does not wait for a start.',
+    unset: 'one a core, as far as three quarters of the free memory carry them beside the attempts',
   }),
   FLEET_SESSION_IDLE_MS: value.durationMs(0).default(600_000).meta({
-    description: 'How long a process without a turn is kept, ms.',
+    description: 'How long a process without a turn is kept, ms; 0 keeps none.',
   }),
   FLEET_WORKSPACE_ROOT: value.absolutePath.default(`${home}/.claude-fleet/workspaces`).meta({
     description: "Folder of the tenants' working folders.",
