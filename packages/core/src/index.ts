@@ -87,6 +87,31 @@ export {
   type Stats,
   type WorkerView,
 } from './api.js'
+export {
+  DELIVERY_STATUSES,
+  deliveryListQuerySchema,
+  deliveryListSchema,
+  deliveryViewSchema,
+  rotateQuerySchema,
+  WEBHOOK_EVENTS,
+  WEBHOOK_ID_PATTERN,
+  WEBHOOK_SECRET_PATTERN,
+  WEBHOOK_TEST_EVENT,
+  webhookInputSchema,
+  webhookListSchema,
+  webhookPatchSchema,
+  webhookPayloadSchema,
+  webhookSecretSchema,
+  webhookViewSchema,
+  type DeliveryView,
+  type WebhookEvent,
+  type WebhookInput,
+  type WebhookPatch,
+  type WebhookPayload,
+  type WebhookSpec,
+  type WebhookView,
+  type WebhookWithSecret,
+} from './webhook.js'
 export { checkSchema, runChecks, shellWord, type Check, type CheckLimit, type CheckStatus } from './check.js'
 export { findPolicyFault, type PolicyFault } from './policy.js'
 export { invalidInput, parseBatch, parseIdempotencyKey, parseInput, parseJob, refuseHostileJson } from './input.js'

@@ -55,6 +55,7 @@ const LIMITED: [field: string, good: unknown[], bad: unknown[]][] = [
   ['backoff', [{}, { type: 'fixed', delayMs: 0, jitter: 1 }], [{ type: 'linear' }, { jitter: 1.1 }, { delay: 1 }]],
   ['priority', [0, 9], [-1, 10]],
   ['delayMs', [0, 30 * 86_400_000], [-1, 30 * 86_400_000 + 1]],
+  ['webhook', [`wh_${'a'.repeat(26)}`], ['https://hooks.example/', `WH_${'a'.repeat(26)}`, `wh_${'a'.repeat(27)}`, '']],
   ['metadata', [{}, { a: '' }], [{ a: 1 }, { a: { b: 'c' } }, { '': 'x' }, { a: 'x'.repeat(70_000) }]],
 ]
 

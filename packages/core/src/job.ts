@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { findJsonFault, utf8Bytes } from './json.js'
 import { DEFAULTS, LIMITS } from './limits.js'
+import { WEBHOOK_ID_PATTERN } from './webhook.js'
 
 /**
  * The schema of a prompt job (contract, section 3). The API, the client and the worker all parse with it; the worker's
@@ -155,6 +156,11 @@ export const jobSpecSchema = z.strictObject({
   priority: wholeNumber(0, LIMITS.priority).default(0).describe('0 first, to 9; within one tenant.'),
   delayMs: wholeNumber(0, LIMITS.delayMs).default(0).describe('Not before this much time has passed, ms.'),
   metadata: metadata.default({}).describe('Returned untouched.'),
+  webhook: z
+    .string()
+    .regex(WEBHOOK_ID_PATTERN, 'must be the id of a webhook')
+    .optional()
+    .describe('Id of a webhook of the tenant that is told the end of this job, whatever its `events`.'),
 })
 
 /** A job as the fleet runs it: every default filled in. */

@@ -34,6 +34,15 @@ export const LIMITS = {
   maxBudgetUsd: 100_000,
   resultWaitSeconds: 60,
   listItems: 100,
+  /** Endpoints of one tenant. */
+  webhooks: 20,
+  webhookUrlChars: 2_048,
+  /** Deliveries of one endpoint that are listed. */
+  webhookLog: 100,
+  /** Deliveries that wait for one endpoint; what comes on top is counted and not recorded. */
+  webhookPending: 50_000,
+  webhookOverlapMs: 7 * DAY_MS,
+  webhookOverlapDefaultMs: DAY_MS,
 } as const
 
 /** Defaults of a job. Each is what a field means when it is left out. */

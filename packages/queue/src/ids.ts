@@ -18,6 +18,11 @@ export function newSessionId(): string {
   return `s_${randomBase32(ID_CHARS)}`
 }
 
+/** A new webhook id: `wh_` and 26 characters of a-z2-7. */
+export function newWebhookId(): string {
+  return `wh_${randomBase32(ID_CHARS)}`
+}
+
 /** What tells one attempt from every other in Redis: only the newest may write. */
 export function newFence(): string {
   return randomBase32(ID_CHARS)

@@ -11,6 +11,10 @@ export { createAdmin } from './admin/admin.js'
 export { type CodeCounts, type FleetMetrics, type LatencyHistogram } from './admin/metrics.js'
 export { createQueueView, type QueueView } from './admin/queue-view.js'
 export { createJanitor, type JanitorOptions } from './janitor/janitor.js'
+export { createWebhooks, type Webhooks } from './webhooks/registry.js'
+export { createCourier, type Courier } from './webhooks/courier.js'
+export type { SendWebhook } from './webhooks/round.js'
+export type { WebhookAnswer } from './webhooks/verdict.js'
 export { OPEN_GATE, type AdmissionDecision, type AdmissionGate } from './admission/gate.js'
 export type {
   Admin,

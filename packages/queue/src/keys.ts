@@ -2,6 +2,8 @@ import type { JobState } from '@claude-fleet/core'
 
 /** The BullMQ queue all jobs are in. BullMQ's own keys begin with `{prefix}:prompts:`. */
 export const QUEUE_NAME = 'prompts'
+/** The BullMQ queue of webhook endpoints that have something to be sent. */
+export const WEBHOOK_QUEUE_NAME = 'webhooks'
 
 /** Names of the fleet's keys. In a Cluster the prefix is a hash tag such as `{fleet}`, so that all share one slot. */
 export interface Keys {
@@ -44,6 +46,20 @@ export interface Keys {
   metrics: string
   /** Hash: what of a worker process's own counts is in `metrics` already. */
   tally(instance: string): string
+  /** Sorted set by creation: the webhook endpoints of a tenant. */
+  hooks(tenant: string): string
+  /** Hash: one endpoint, its secrets encrypted. */
+  hook(id: string): string
+  /** Sorted set by due time: deliveries that wait for an endpoint. */
+  hookDue(id: string): string
+  /** Sorted set by creation: the last deliveries of an endpoint. */
+  hookLog(id: string): string
+  /** Hash: one event on its way to one endpoint. */
+  delivery(id: string): string
+  /** Sorted set by due time: endpoints with deliveries that wait. */
+  hooksDue: string
+  /** Channel: an endpoint has got something to be sent. A hint. */
+  hooksWake: string
   /** BullMQ's hash of a job. */
   bullJob(id: string): string
   bull(name: string): string
@@ -76,6 +92,13 @@ export function createKeys(prefix: string): Keys {
     counters: `${prefix}:counters`,
     metrics: `${prefix}:metrics`,
     tally: (instance) => `${prefix}:tally:${instance}`,
+    hooks: (tenant) => `${prefix}:hooks:${tenant}`,
+    hook: (id) => `${prefix}:hook:${id}`,
+    hookDue: (id) => `${prefix}:hook:${id}:due`,
+    hookLog: (id) => `${prefix}:hook:${id}:log`,
+    delivery: (id) => `${prefix}:delivery:${id}`,
+    hooksDue: `${prefix}:hooks-due`,
+    hooksWake: `${prefix}:hooks-wake`,
     bullJob: (id) => `${prefix}:${QUEUE_NAME}:${id}`,
     bull: (name) => `${prefix}:${QUEUE_NAME}:${name}`,
   }

@@ -19,6 +19,9 @@ type Fields = Readonly<Record<string, string>>
  * - `NAME:UPTO` and `NAME:sum` of each distribution: how many lay in the bucket that ends at UPTO ms (`inf`: above
  *   all), and the sum, ms.
  *
+ * - `hooks:recorded`, `hooks:delivered`, `hooks:failed`, `hooks:withdrawn`, `hooks:dropped`, `hooks:disabled`,
+ *   `hooks:requests:ok`, `hooks:requests:failed`
+ *
  * `counters` is the hash of the same name. Codes that this version does not know count as `INTERNAL`, so that the set
  * of labels is bounded.
  */
@@ -54,6 +57,18 @@ export function foldMetrics(
     workersLost: Number(counters['lost'] ?? 0),
     rescued: Number(counters['rescued'] ?? 0),
     reclaimed: Number(counters['reclaimed'] ?? 0),
+    webhooks: {
+      pending: Math.max(
+        0,
+        sum('hooks:recorded') - sum('hooks:delivered') - sum('hooks:failed') - sum('hooks:withdrawn'),
+      ),
+      delivered: sum('hooks:delivered'),
+      failed: sum('hooks:failed'),
+      withdrawn: sum('hooks:withdrawn'),
+      dropped: sum('hooks:dropped'),
+      disabled: sum('hooks:disabled'),
+      requests: { ok: sum('hooks:requests:ok'), failed: sum('hooks:requests:failed') },
+    },
     latencies: {
       queue: distribution(sums, 'queue'),
       firstText: distribution(sums, 'firstText'),
@@ -73,6 +88,22 @@ export interface LatencyHistogram {
 
 /** How often, by error code. */
 export type CodeCounts = Readonly<Partial<Record<JobErrorCode, number>>>
+
+/** Deliveries of webhooks, an event to an endpoint each. */
+export interface WebhookMetrics {
+  /** Recorded and not ended. */
+  pending: number
+  delivered: number
+  /** Given up. */
+  failed: number
+  /** Their endpoint was deleted. */
+  withdrawn: number
+  /** Not recorded: too many wait for their endpoint. */
+  dropped: number
+  /** Endpoints that the fleet disabled. */
+  disabled: number
+  requests: { ok: number; failed: number }
+}
 
 /** The whole fleet: sums since the beginning, which outlive every process, and what is so now. */
 export interface FleetMetrics {
@@ -97,6 +128,7 @@ export interface FleetMetrics {
   rescued: number
   /** Lapsed locks that their owners took back. */
   reclaimed: number
+  webhooks: WebhookMetrics
   latencies: Record<'queue' | 'firstText' | 'total' | WorkerLatency, LatencyHistogram>
 }
 

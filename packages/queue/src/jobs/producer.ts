@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import {
   canonicalJson,
   FleetError,
+  invalidInput,
   isEndState,
   LIMITS,
   TENANT_PATTERN,
@@ -72,7 +73,7 @@ export function createProducer(
 
   function recordArgs(job: NewJob): (string | number)[] {
     const { spec } = job
-    const optional = Object.entries({ retryOf: job.retryOf, customId: job.customId })
+    const optional = Object.entries({ retryOf: job.retryOf, customId: job.customId, webhook: spec.webhook })
     return [
       options.prefix,
       job.id,
@@ -119,6 +120,17 @@ export function createProducer(
     throw new FleetError('CONFLICT', 'the job that this idempotency key made has ended and is no longer kept', {
       jobId: id,
     })
+  }
+
+  /** A job that names what is not there would end and tell nobody. */
+  async function checkWebhooks(tenant: string, named: readonly { id: string | undefined; path: string }[]) {
+    checkTenant(tenant)
+    const known = new Map<string, boolean>()
+    for (const { id, path } of named) {
+      if (id === undefined) continue
+      if (!known.has(id)) known.set(id, (await client.hget(keys.hook(id), 'tenant')) === tenant)
+      if (known.get(id) !== true) throw invalidInput([{ path, message: 'is no webhook of this tenant' }])
+    }
   }
 
   async function enqueueOne(job: NewJob) {
@@ -189,8 +201,19 @@ export function createProducer(
   const call = <T>(work: Promise<T>, ms = CALL_MS) => within(ms, work, 'Redis did not answer')
   return {
     enqueue: ({ tenant, spec, idempotencyKey, retryOf }) =>
-      call(enqueueOne({ id: newJobId(), tenant, spec, idempotencyKey, retryOf })),
-    enqueueBatch: (tenant, items) => call(enqueueMany(tenant, items), BATCH_CALL_MS),
+      call(
+        checkWebhooks(tenant, [{ id: spec.webhook, path: 'webhook' }]).then(() =>
+          enqueueOne({ id: newJobId(), tenant, spec, idempotencyKey, retryOf }),
+        ),
+      ),
+    enqueueBatch: (tenant, items) =>
+      call(
+        checkWebhooks(
+          tenant,
+          items.map(({ spec }, at) => ({ id: spec.webhook, path: `jobs.${at}.webhook` })),
+        ).then(() => enqueueMany(tenant, items)),
+        BATCH_CALL_MS,
+      ),
     get: (tenant, id) => call(readView(client, keys, tenant, id)),
     list: (tenant, query) => call(listJobs(client, keys, tenant, query)),
     cancel: (tenant, id, reason) => call(cancel(tenant, id, reason)),

@@ -16,6 +16,8 @@ import { RENEW } from './scripts/renew.js'
 import { RIPEN } from './scripts/ripen.js'
 import { SCREEN } from './scripts/screen.js'
 import { SETTLE } from './scripts/settle.js'
+import { HOOK_DELETE, HOOK_INDEX, HOOK_TEST, HOOK_WRITE } from './scripts/hook.js'
+import { HOOK_SETTLE } from './scripts/hook-settle.js'
 
 const SCRIPTS = {
   fleetEnqueue: ENQUEUE,
@@ -32,6 +34,11 @@ const SCRIPTS = {
   fleetAccount: ACCOUNT,
   fleetQuarantine: QUARANTINE,
   fleetScreen: SCREEN,
+  fleetHookWrite: HOOK_WRITE,
+  fleetHookDelete: HOOK_DELETE,
+  fleetHookTest: HOOK_TEST,
+  fleetHookSettle: HOOK_SETTLE,
+  fleetHookIndex: HOOK_INDEX,
 } as const
 export type ScriptName = keyof typeof SCRIPTS
 

@@ -1,5 +1,6 @@
 import { JOB_STATES, JOB_TRANSITIONS } from '@claude-fleet/core'
 import { LATENCY_BOUNDS_MS } from '../../admin/histogram.js'
+import { WEBHOOKS } from './webhooks.js'
 
 /** Log entries kept for one job, about. */
 export const LOG_ENTRIES = 10_000
@@ -79,6 +80,7 @@ local function bucket(key, name, ms)
   redis.call('HINCRBY', key, name .. ':' .. bucket_of(ms), 1)
 end
 
+${WEBHOOKS}
 -- Nothing follows a seal: it is the end event, and the state read from it is final. code: the error's, or empty.
 local function seal(state, seq, json, now, retention, code, first_text)
   local r = redis.call('HMGET', JOB, 'tenant', 'state', 'createdAt', 'delayMs', 'queueMs', 'batch', 'session')
@@ -99,6 +101,7 @@ local function seal(state, seq, json, now, retention, code, first_text)
   local total = now - tonumber(r[3]) - tonumber(r[4] or 0)
   bucket(key, 't', total)
   redis.call('PEXPIRE', key, '${STATS_KEPT_MS}')
+  tell_end(tenant, state, now, code)
   add('ended:' .. state .. ':' .. code, 1)
   observe('firstText', first_text)
   observe('total', total)
