@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { addBatchCommand } from './batch/commands.js'
 import type { Commands } from './commands.js'
 import { addCompletion } from './completion/commands.js'
 import { describeError, EXIT, type Problem } from './exit-code.js'
@@ -78,6 +79,7 @@ Exit codes: 0 ok, 1 the job failed, 2 bad usage, 69 fleet unreachable, 75 parked
     printLines: (lines) => void terminal.stdout.write(lines.map((line) => `${line}\n`).join('')),
   }
   addJobCommands(commands)
+  addBatchCommand(commands)
   addFleetCommands(commands)
   addDoctor(commands)
   addServiceCommands(commands)
