@@ -230,7 +230,7 @@ test('straight to Redis it does the same', async () => {
 })
 
 test('in a terminal there is a bar; Ctrl-C leaves with 130, and what was sent goes on', async (context) => {
-  context.skip(HAS_TERMINAL !== true, 'this machine has no util-linux script')
+  context.skip(!HAS_TERMINAL, 'this machine has no util-linux script')
   await write('bar', ['[[slow:20,100]][[text:a slow answer]] bar-1', '[[text:quick]] bar-2'])
   // In place of its shell, which Ctrl-C would end too, and the terminal with it.
   const command = `exec ${[process.execPath, ...batch('bar')].map(quoted).join(' ')}`

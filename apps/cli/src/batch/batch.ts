@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
+import type { FleetClient } from '@claude-fleet/client'
 import { FleetError, readClientSettings } from '@claude-fleet/core'
 import { withOpenClient } from '../connect.js'
 import { EXIT } from '../exit-code.js'
 import type { Terminal } from '../terminal.js'
-import { checkInput } from './input.js'
+import { checkInput, type CheckedInput } from './input.js'
 import { openJournal } from './journal.js'
 import { lock } from './lock.js'
 import { openOutput } from './output.js'
@@ -21,12 +22,14 @@ export interface BatchOptions {
   json: boolean
 }
 
-/** Runs a batch, or what is left of it. Resolves to the exit code, and the summary that is to be printed. */
-export async function runBatch(
-  path: string,
-  options: BatchOptions,
-  terminal: Terminal,
-): Promise<{ exitCode: number; summary: Summary }> {
+/** The exit code, and the summary that is to be printed. */
+export interface BatchEnd {
+  exitCode: number
+  summary: Summary
+}
+
+/** Runs a batch, or what is left of it. Resolves when it has ended or was interrupted. */
+export async function runBatch(path: string, options: BatchOptions, terminal: Terminal): Promise<BatchEnd> {
   await refuse(path, options)
   const interrupt = new AbortController()
   const { signal } = interrupt
@@ -36,40 +39,49 @@ export async function runBatch(
     if (presses > 1) terminal.exit(EXIT.interrupted)
     interrupt.abort(new FleetError('CANCELLED', 'interrupted'))
   })
-  const { sha256, jobs } = await checkInput(path)
+  const input = await checkInput(path)
   // Awaited here: the signals are heard until it has ended.
-  return await withOpenClient(terminal, async (client) => {
-    await using _ = await lock(`${options.out}.lock`)
-    const journal = await openJournal(`${options.out}.state`, { sha256, fleet: fleetOf(terminal) }, Date.now)
-    const tally = createTally(jobs)
-    const done = new Set<number>()
-    const output = await openOutput(options.out, (line) => {
-      if (done.has(line.line)) return
-      done.add(line.line)
-      tally.add(line)
-    }).catch(async (error: unknown) => {
-      await journal.close()
-      throw error
-    })
-    const beganAt = performance.now()
-    const measure = () => tally.summary(Math.round(performance.now() - beganAt))
-    using progress = showProgress(terminal, measure, { quiet: options.json })
-    if (done.size > 0) progress.note(`continues: ${done.size} of ${jobs} had ended`)
-    const patience = createPatience(signal, (reason) => progress.note(`${(reason as Error).message}; trying again`))
-    try {
-      const parts = { client, journal, output, patience, done, onEnd: tally.add }
-      await runLines(parts, { path, concurrency: options.concurrency, resend: options.resend, signal })
-    } catch (error) {
-      const { left } = measure()
-      progress.note(`left with ${left} of ${jobs} to come; what was sent goes on, and the same command continues`)
-      if (signal.aborted) return { exitCode: EXIT.interrupted, summary: measure() }
-      throw error
-    } finally {
-      await Promise.all([output.close(), journal.close()])
-    }
-    const summary = measure()
-    return { exitCode: summary.completed === jobs ? EXIT.ok : EXIT.jobFailed, summary }
+  return await withOpenClient(terminal, (client) =>
+    runChecked(client, { path, ...input }, options, { terminal, signal }),
+  )
+}
+
+async function runChecked(
+  client: FleetClient,
+  { path, sha256, jobs }: CheckedInput & { path: string },
+  options: BatchOptions,
+  { terminal, signal }: { terminal: Terminal; signal: AbortSignal },
+): Promise<BatchEnd> {
+  await using _ = await lock(`${options.out}.lock`)
+  const journal = await openJournal(`${options.out}.state`, { sha256, fleet: fleetOf(terminal) }, Date.now)
+  const tally = createTally(jobs)
+  const done = new Set<number>()
+  const output = await openOutput(options.out, (line) => {
+    if (done.has(line.line)) return
+    done.add(line.line)
+    tally.add(line)
+  }).catch(async (error: unknown) => {
+    await journal.close()
+    throw error
   })
+  const beganAt = performance.now()
+  const measure = () => tally.summary(Math.round(performance.now() - beganAt))
+  using progress = showProgress(terminal, measure, { quiet: options.json })
+  if (done.size > 0) progress.note(`continues: ${done.size} of ${jobs} had ended`)
+  const patience = createPatience(signal, (reason) => progress.note(`${(reason as Error).message}; trying again`))
+  try {
+    const parts = { client, journal, output, patience, done, onEnd: tally.add }
+    await runLines(parts, { path, concurrency: options.concurrency, resend: options.resend, signal })
+  } catch (error) {
+    const { left } = measure()
+    progress.note(`left with ${left} of ${jobs} to come; what was sent goes on, and the same command continues`)
+    if (signal.aborted) return { exitCode: EXIT.interrupted, summary: measure() }
+    throw error
+  } finally {
+    await Promise.all([output.close(), journal.close()])
+  }
+  const summary = measure()
+  return { exitCode: summary.completed === jobs ? EXIT.ok : EXIT.jobFailed, summary }
 }
 
 const MAX_CONCURRENCY = 1_000
