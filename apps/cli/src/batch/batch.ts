@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import type { FleetClient } from '@claude-fleet/client'
 import { FleetError, readClientSettings } from '@claude-fleet/core'
 import { withOpenClient } from '../connect.js'
@@ -95,6 +95,7 @@ async function refuse(path: string, { out, concurrency }: BatchOptions): Promise
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > MAX_CONCURRENCY) {
     throw refused(`--concurrency must be 1 to ${MAX_CONCURRENCY}`)
   }
+  if (!existsSync(dirname(resolve(out)))) throw refused(`the folder of ${out} does not exist`)
   if (!existsSync(out)) return
   if ((await realpath(out)) === (await realpath(path))) throw refused('--out must not be the input')
   if (!existsSync(`${out}.state`)) {
