@@ -17,9 +17,11 @@ import {
   createConsumer,
   createJanitor,
   createTally,
+  createTicker,
   registerWorker,
   type Consumer,
   type Log,
+  type Ticker,
   type WorkerStatus,
 } from '@claude-fleet/queue'
 import { loggedAttempt } from './attempt-log.js'
@@ -63,6 +65,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
   const disconnect = async () => void (await Promise.allSettled([redis.close(), commands.close(), health?.close()]))
   let care: ProcessCare | undefined
   let watching: Consumer | undefined
+  let ticking: Ticker | undefined
   try {
     health = await openHealthFiles(settings.healthDir, log)
     await checkRedis(redis)
@@ -100,6 +103,8 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
       { prefix, workerId, host: hostname(), pid: process.pid },
     )
     const janitor = createJanitor({ redis: commands, log }, { prefix, retentionMs })
+    const ticker = createTicker({ redis, log }, { prefix, retentionMs })
+    ticking = ticker
 
     let stopping: Promise<void> | undefined
     const stop = (): Promise<void> => {
@@ -117,6 +122,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
         await pool.stop()
         await care?.close()
         await traces?.close()
+        await ticker.stop()
         await janitor.stop()
         await registration.close().catch((error: unknown) => log.warn({ err: error }, 'could not leave the list'))
         await disconnect()
@@ -126,11 +132,13 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     }
 
     await consumer.start()
+    await ticker.start()
     janitor.start()
     log.info({ workerId, limit, spares, claudeVersion: claude.version, claude: claude.file }, 'worker ready')
     return { id: workerId, stop, ended }
   } catch (error) {
     await watching?.stop(0)
+    await ticking?.stop()
     await care?.close()
     await disconnect()
     throw error

@@ -112,9 +112,39 @@ export {
   type WebhookView,
   type WebhookWithSecret,
 } from './webhook.js'
+export { latestTick, nextTick } from './cron.js'
+export {
+  OVERLAP_POLICIES,
+  SCHEDULE_ID_PATTERN,
+  scheduleHistorySchema,
+  scheduleListQuerySchema,
+  schedulePageSchema,
+  schedulePatchSchema,
+  scheduleRunSchema,
+  scheduleSpecSchema,
+  scheduleViewSchema,
+  type OverlapPolicy,
+  type ScheduleInput,
+  type ScheduleListQuery,
+  type SchedulePage,
+  type SchedulePatch,
+  type SchedulePatchInput,
+  type ScheduleRun,
+  type ScheduleSpec,
+  type ScheduleView,
+} from './schedule.js'
 export { checkSchema, runChecks, shellWord, type Check, type CheckLimit, type CheckStatus } from './check.js'
 export { findPolicyFault, type PolicyFault } from './policy.js'
-export { invalidInput, parseBatch, parseIdempotencyKey, parseInput, parseJob, refuseHostileJson } from './input.js'
+export {
+  invalidInput,
+  parseBatch,
+  parseIdempotencyKey,
+  parseInput,
+  parseJob,
+  parseSchedule,
+  parseSchedulePatch,
+  refuseHostileJson,
+} from './input.js'
 export { BAD_SETTINGS_EXIT_CODE, SettingsError, type SettingsSource } from './settings/read.js'
 export { parseApiKeys, SCOPES, type ApiKey, type Scope } from './settings/api-keys.js'
 export { secretFiles, type Credential } from './settings/credentials.js'

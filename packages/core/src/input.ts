@@ -4,6 +4,7 @@ import { FleetError, type FieldFault } from './errors.js'
 import { IDEMPOTENCY_KEY_PATTERN, isPromptTooLong, jobSpecSchema, type JobSpec } from './job.js'
 import { findJsonFault } from './json.js'
 import { LIMITS } from './limits.js'
+import { schedulePatchSchema, scheduleSpecSchema, type SchedulePatch, type ScheduleSpec } from './schedule.js'
 
 /**
  * The checks of what callers send. The API makes them, and so does the client before it sends anything, so that both
@@ -23,6 +24,18 @@ export function parseBatch(body: unknown): { spec: JobSpec; customId: string | u
     refuseLongPrompts(candidates.map((value: unknown, index) => ({ value, path: `jobs.${index}.prompt` })))
   }
   return parseInput(batchRequestSchema, body).jobs.map(({ customId, ...spec }) => ({ spec, customId }))
+}
+
+/** A schedule. Throws as `parseJob` does. */
+export function parseSchedule(body: unknown): ScheduleSpec {
+  refuseLongPrompts([{ value: jobOf(body), path: 'job.prompt' }])
+  return parseInput(scheduleSpecSchema, body)
+}
+
+/** What is to change of a schedule. Throws as `parseJob` does. */
+export function parseSchedulePatch(body: unknown): SchedulePatch {
+  refuseLongPrompts([{ value: jobOf(body), path: 'job.prompt' }])
+  return parseInput(schedulePatchSchema, body)
 }
 
 /** An idempotency key, or undefined for none. Throws FleetError `INVALID_REQUEST`. */
@@ -54,6 +67,10 @@ export function invalidInput(
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
   const sentence = first === undefined ? 'the request is not valid' : `${first.path} ${first.message}`.trim() + more
   return new FleetError(code, sentence, { details: { errors } })
+}
+
+function jobOf(body: unknown): unknown {
+  return typeof body === 'object' && body !== null && 'job' in body ? body.job : undefined
 }
 
 function refuseLongPrompts(items: { value: unknown; path: string }[]): void {

@@ -33,7 +33,8 @@ const text = (maxBytes: number) =>
     .refine(noNul, 'must not contain NUL')
     .refine((value) => utf8Bytes(value) <= maxBytes, `must be at most ${maxBytes} bytes of UTF-8`)
 
-const wholeNumber = (min: number, max: number) =>
+/** A whole number of these bounds. */
+export const wholeNumber = (min: number, max: number) =>
   z.number({ error: 'must be a number' }).int('must be a whole number').min(min).max(max)
 
 const prompt = z
@@ -73,7 +74,7 @@ const environment = z
   .record(z.string().regex(ENV_NAME_PATTERN, 'must be an environment variable name'), text(LIMITS.envValueBytes))
   .refine((env) => Object.keys(env).length <= LIMITS.envEntries, `must have at most ${LIMITS.envEntries} entries`)
 
-const metadata = z
+export const metadataSchema = z
   .record(z.string().min(1).max(128), z.string({ error: 'must be a string' }))
   .refine(
     (map) => Object.keys(map).length <= LIMITS.metadataEntries,
@@ -155,7 +156,7 @@ export const jobSpecSchema = z.strictObject({
   backoff,
   priority: wholeNumber(0, LIMITS.priority).default(0).describe('0 first, to 9; within one tenant.'),
   delayMs: wholeNumber(0, LIMITS.delayMs).default(0).describe('Not before this much time has passed, ms.'),
-  metadata: metadata.default({}).describe('Returned untouched.'),
+  metadata: metadataSchema.default({}).describe('Returned untouched.'),
   webhook: z
     .string()
     .regex(WEBHOOK_ID_PATTERN, 'must be the id of a webhook')

@@ -43,6 +43,13 @@ export const LIMITS = {
   webhookPending: 50_000,
   webhookOverlapMs: 7 * DAY_MS,
   webhookOverlapDefaultMs: DAY_MS,
+  /** Schedules of one tenant. */
+  schedules: 1_000,
+  /** What is kept of the past of one schedule: this many of its times. */
+  scheduleRuns: 50,
+  cronChars: 200,
+  catchUpMs: DAY_MS,
+  catchUpMinMs: MINUTE_MS,
 } as const
 
 /** Defaults of a job. Each is what a field means when it is left out. */
@@ -53,5 +60,8 @@ export const DEFAULTS = {
   attempts: 3,
   backoff: { type: 'exponential', delayMs: SECOND_MS, maxDelayMs: MINUTE_MS, jitter: 0.5 },
   listItems: 20,
+  timeZone: 'UTC',
+  overlap: 'skip',
+  catchUpMs: 60 * MINUTE_MS,
   pingMs: 15 * SECOND_MS,
 } as const

@@ -23,6 +23,11 @@ export function newWebhookId(): string {
   return `wh_${randomBase32(ID_CHARS)}`
 }
 
+/** A new schedule id: `c_` and 26 characters of a-z2-7. */
+export function newScheduleId(): string {
+  return `c_${randomBase32(ID_CHARS)}`
+}
+
 /** What tells one attempt from every other in Redis: only the newest may write. */
 export function newFence(): string {
   return randomBase32(ID_CHARS)

@@ -4,6 +4,8 @@ export { inspectRedis, type InspectRedisOptions } from './redis/inspection/inspe
 export { newBatchId, newJobId, newSessionId } from './ids.js'
 export { createProducer, type ProducerOptions, type QueueDeps } from './jobs/producer.js'
 export { createEventReader } from './events/reader.js'
+export { createSchedules, type Schedules } from './schedules/schedules.js'
+export { createTicker, type Ticker } from './schedules/ticker.js'
 export { createConsumer, type ConsumerDeps } from './consumer/consumer.js'
 export { createTally } from './workers/tally.js'
 export { registerWorker, type RegistrationDeps, type RegistrationOptions } from './workers/registration.js'

@@ -4,6 +4,8 @@ import type { JobState } from '@claude-fleet/core'
 export const QUEUE_NAME = 'prompts'
 /** The BullMQ queue of webhook endpoints that have something to be sent. */
 export const WEBHOOK_QUEUE_NAME = 'webhooks'
+/** The BullMQ queue whose job schedulers make the times of schedules come. Its own keys begin with `{prefix}:ticks:`. */
+export const TICKS_NAME = 'ticks'
 
 /** Names of the fleet's keys. In a Cluster the prefix is a hash tag such as `{fleet}`, so that all share one slot. */
 export interface Keys {
@@ -60,6 +62,18 @@ export interface Keys {
   hooksDue: string
   /** Channel: an endpoint has got something to be sent. A hint. */
   hooksWake: string
+  /** Hash: a schedule, the truth about it. */
+  schedule(id: string): string
+  /** List, newest first: what became of the times of a schedule, JSON. */
+  scheduleRuns(id: string): string
+  /** Sorted set by creation: the schedules of a tenant; of all. */
+  schedules(tenant: string): string
+  allSchedules: string
+  /** Who compares schedules with BullMQ's schedulers now. */
+  scheduleKeeper: string
+  /** BullMQ's sorted set of schedulers by next time, and its hash of one. */
+  ticks: string
+  tick(id: string): string
   /** BullMQ's hash of a job. */
   bullJob(id: string): string
   bull(name: string): string
@@ -99,6 +113,13 @@ export function createKeys(prefix: string): Keys {
     delivery: (id) => `${prefix}:delivery:${id}`,
     hooksDue: `${prefix}:hooks-due`,
     hooksWake: `${prefix}:hooks-wake`,
+    schedule: (id) => `${prefix}:schedule:${id}`,
+    scheduleRuns: (id) => `${prefix}:schedule:${id}:runs`,
+    schedules: (tenant) => `${prefix}:schedules:${tenant}`,
+    allSchedules: `${prefix}:schedules`,
+    scheduleKeeper: `${prefix}:schedule-keeper`,
+    ticks: `${prefix}:${TICKS_NAME}:repeat`,
+    tick: (id) => `${prefix}:${TICKS_NAME}:repeat:${id}`,
     bullJob: (id) => `${prefix}:${QUEUE_NAME}:${id}`,
     bull: (name) => `${prefix}:${QUEUE_NAME}:${name}`,
   }

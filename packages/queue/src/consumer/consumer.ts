@@ -5,6 +5,7 @@ import type { AdmissionGate } from '../admission/gate.js'
 import type { QueueDeps } from '../jobs/producer.js'
 import { createKeys, QUEUE_NAME } from '../keys.js'
 import { checkRedis } from '../redis/check.js'
+import { closeWorker } from '../redis/close-worker.js'
 import { clientOf, subscriptionsOf } from '../redis/connect.js'
 import { within } from '../redis/deadline.js'
 import { createReach } from '../redis/reach.js'
@@ -18,7 +19,6 @@ import { quarantineBroken, quarantineOversized } from './quarantine.js'
 import { LOCK_TIMING, type LockTiming } from './timing.js'
 
 const START_MS = 10_000
-const CLOSE_MS = 3_000
 /** A cancel request that was published while this worker could not hear is found by looking, this often. */
 const CANCEL_CHECK_MS = 2_000
 /** Broken jobs are looked for at most this often. */
@@ -177,23 +177,11 @@ export function createConsumer(
     clearTimeout(lookTimer)
     unlisten?.()
     await reaper.stop()
-    await closeWorker()
+    if (worker !== undefined) await closeWorker(worker, client, log)
     client.off('ready', renewNow)
     locks?.close()
     reach.close()
     state = 'stopped'
-  }
-
-  /** BullMQ's own close never returns when Redis is gone, so a clock ends it. */
-  async function closeWorker(): Promise<void> {
-    const closing = worker
-    if (closing === undefined) return
-    try {
-      await within(CLOSE_MS, closing.close(client.status !== 'ready'), 'the queue did not close')
-    } catch (err) {
-      log.warn({ err }, 'the queue did not close in time; its connections are cut')
-      await within(CLOSE_MS, closing.getBackend().close(true), 'the queue did not close').catch(() => undefined)
-    }
   }
 
   return { watch: reaper.start, start, pause, running: attempts.running, stop }

@@ -1,14 +1,5 @@
 import { createHash } from 'node:crypto'
-import {
-  canonicalJson,
-  FleetError,
-  invalidInput,
-  isEndState,
-  LIMITS,
-  TENANT_PATTERN,
-  type JobSpec,
-  type JobView,
-} from '@claude-fleet/core'
+import { canonicalJson, FleetError, isEndState, LIMITS, TENANT_PATTERN, type JobView } from '@claude-fleet/core'
 import { Queue } from 'bullmq'
 import { OPEN_GATE, type AdmissionGate } from '../admission/gate.js'
 import { newBatchId, newJobId } from '../ids.js'
@@ -17,8 +8,11 @@ import { clientOf } from '../redis/connect.js'
 import { within } from '../redis/deadline.js'
 import { pipeScript, readReply, runScript } from '../redis/scripts.js'
 import type { Log, Producer, RedisConnection } from '../types.js'
-import { openEnvelope, sealEnvelope } from './envelope.js'
+import { cancelJob } from './cancellation.js'
+import { openEnvelope } from './envelope.js'
 import { listJobs } from './listing.js'
+import { checkNamedWebhooks } from './named-webhooks.js'
+import { createPlacement, recordFields, type NewJob } from './placement.js'
 import { VIEW_FIELDS, viewOf } from './record.js'
 import { parseJson } from './seal.js'
 import { readView } from './view.js'
@@ -44,16 +38,6 @@ export interface ProducerOptions {
   retentionMs: number
 }
 
-interface NewJob {
-  id: string
-  tenant: string
-  spec: JobSpec
-  idempotencyKey?: string | undefined
-  retryOf?: string | undefined
-  batch?: string | undefined
-  customId?: string | undefined
-}
-
 /** Puts jobs into the queue and asks about them. Calls end within 5 s (a batch: 20 s), answered or not. */
 export function createProducer(
   { redis, log, admission = OPEN_GATE }: ProducerDeps,
@@ -64,6 +48,7 @@ export function createProducer(
   // Shares the client, so closing it closes nothing; its errors are the client's, logged there.
   const queue = new Queue(QUEUE_NAME, { connection: client, prefix: options.prefix })
   queue.on('error', () => undefined)
+  const placement = createPlacement({ client, keys, queue, log })
   const noteTimer = setInterval(() => {
     if (client.status !== 'ready') return
     runScript(client, 'fleetNote', keys.reaper, [options.prefix, '']).catch((err: unknown) =>
@@ -73,7 +58,7 @@ export function createProducer(
 
   function recordArgs(job: NewJob): (string | number)[] {
     const { spec } = job
-    const optional = Object.entries({ retryOf: job.retryOf, customId: job.customId, webhook: spec.webhook })
+    const optional = Object.entries({ retryOf: job.retryOf, customId: job.customId })
     return [
       options.prefix,
       job.id,
@@ -84,30 +69,9 @@ export function createProducer(
       LIMITS.idempotencyMs,
       job.batch ?? '',
       spec.session ?? '',
-      'metadata',
-      JSON.stringify(spec.metadata),
+      ...recordFields(spec),
       ...optional.flatMap(([name, value]) => (value === undefined ? [] : [name, value])),
     ]
-  }
-
-  function bullJob({ id, tenant, spec }: NewJob) {
-    return {
-      name: 'prompt',
-      data: sealEnvelope(id, tenant, spec),
-      // Retries, retention and stack traces are the fleet's own affair.
-      opts: { jobId: id, priority: spec.priority, delay: spec.delayMs, attempts: 1, stackTraceLimit: 0 },
-    }
-  }
-
-  /** The queue has it: the janitor need not look after it. Only a hint, so nobody waits and a loss is harmless. */
-  function markPlaced(ids: readonly string[]): void {
-    client.zrem(keys.unplaced, ...ids).catch((err: unknown) => log.debug({ err }, 'jobs stay marked as unplaced'))
-  }
-
-  async function place(job: NewJob): Promise<void> {
-    const { name, data, opts } = bullJob(job)
-    await queue.add(name, data, opts)
-    markPlaced([job.id])
   }
 
   async function view(tenant: string, id: string): Promise<JobView | undefined> {
@@ -122,15 +86,9 @@ export function createProducer(
     })
   }
 
-  /** A job that names what is not there would end and tell nobody. */
-  async function checkWebhooks(tenant: string, named: readonly { id: string | undefined; path: string }[]) {
+  async function checkWebhooks(tenant: string, named: Parameters<typeof checkNamedWebhooks>[2]) {
     checkTenant(tenant)
-    const known = new Map<string, boolean>()
-    for (const { id, path } of named) {
-      if (id === undefined) continue
-      if (!known.has(id)) known.set(id, (await client.hget(keys.hook(id), 'tenant')) === tenant)
-      if (known.get(id) !== true) throw invalidInput([{ path, message: 'is no webhook of this tenant' }])
-    }
+    await checkNamedWebhooks({ client, keys }, tenant, named)
   }
 
   async function enqueueOne(job: NewJob) {
@@ -141,9 +99,9 @@ export function createProducer(
       const message = 'the idempotency key was used for another body'
       throw new FleetError('IDEMPOTENCY_MISMATCH', message, { jobId: id, retryable: false })
     }
-    if (outcome === 'created') await place(job)
+    if (outcome === 'created') await placement.place(job)
     // The caller that made the record may have died before it placed the job. Placing it twice does nothing.
-    else if ((await client.zscore(keys.unplaced, id)) !== null) await place({ ...job, id })
+    else if ((await client.zscore(keys.unplaced, id)) !== null) await placement.place({ ...job, id })
     return { job: await viewOfNew(job.tenant, id), created: outcome === 'created' }
   }
 
@@ -158,31 +116,14 @@ export function createProducer(
       if (fault !== null) throw fault
       readReply('fleetEnqueue', reply)
     }
-    await queue.addBulk(jobs.map(bullJob))
+    await placement.placeAll(jobs)
     const ids = jobs.map(({ id }) => id)
-    markPlaced(ids)
     const reads = client.pipeline()
     for (const id of ids) reads.hmget(keys.job(id), ...VIEW_FIELDS)
     const replies = (await reads.exec()) ?? []
     const views = ids.flatMap((id, at) => viewOf(id, (replies[at]?.[1] ?? []) as (string | null)[], tenant) ?? [])
     if (views.length !== ids.length) throw new FleetError('UNAVAILABLE', 'Redis lost records of the batch')
     return { id: batch, jobs: views }
-  }
-
-  async function cancel(tenant: string, id: string, reason: string) {
-    const args = [options.prefix, id, tenant, reason, options.retentionMs]
-    const [outcome] = await runScript(client, 'fleetCancel', keys.job(id), args)
-    if (outcome === 'missing') return undefined
-    if (outcome === 'ended') return 'ended' as const
-    if (outcome === 'sealed') await removeFromQueue(id)
-    return 'cancelling' as const
-  }
-
-  /** The prompt moves to the record, where a retry finds it. Sealed jobs left in the queue are the janitor's. */
-  async function removeFromQueue(id: string): Promise<void> {
-    const data = await client.hget(keys.bullJob(id), 'data')
-    if (data !== null && (await client.exists(keys.job(id))) === 1) await client.hset(keys.job(id), 'envelope', data)
-    await queue.remove(id)
   }
 
   async function retry(tenant: string, id: string): Promise<JobView | undefined> {
@@ -216,7 +157,8 @@ export function createProducer(
       ),
     get: (tenant, id) => call(readView(client, keys, tenant, id)),
     list: (tenant, query) => call(listJobs(client, keys, tenant, query)),
-    cancel: (tenant, id, reason) => call(cancel(tenant, id, reason)),
+    cancel: (tenant, id, reason) =>
+      call(cancelJob({ client, keys, queue }, { tenant, id, reason, retentionMs: options.retentionMs })),
     retry: (tenant, id) => call(retry(tenant, id)),
     close() {
       clearInterval(noteTimer)

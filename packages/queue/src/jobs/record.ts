@@ -24,6 +24,7 @@ export const VIEW_FIELDS = [
   'session',
   'batch',
   'customId',
+  'schedule',
 ] as const
 
 const viewRecordSchema = z.object({
@@ -47,6 +48,7 @@ const viewRecordSchema = z.object({
   session: z.string().optional(),
   batch: z.string().optional(),
   customId: z.string().optional(),
+  schedule: z.string().optional(),
 })
 
 /**
@@ -78,10 +80,12 @@ export function viewOf(id: string, values: readonly (string | null)[], tenant: s
     ...present('finishedAt', record.finishedAt),
     ...present('worker', record.worker),
     ...present('resumesAt', record.resumesAt),
+    ...present('runsAt', record.state === 'delayed' && !waitedEnough ? record.dueAt : undefined),
     ...present('retryOf', record.retryOf),
     ...present('session', record.session),
     ...present('batch', record.batch),
     ...present('customId', record.customId),
+    ...present('schedule', record.schedule),
     ...(record.seal?.type === 'completed' ? { result: record.seal.result } : {}),
     ...(record.seal?.type === 'failed' ? { error: record.seal.error } : {}),
     ...(record.seal?.type === 'cancelled' ? { error: cancelledError(record.seal.reason, record.seal.attempt) } : {}),

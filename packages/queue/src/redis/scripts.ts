@@ -14,10 +14,12 @@ import { QUARANTINE } from './scripts/quarantine.js'
 import { REAP } from './scripts/reap.js'
 import { RENEW } from './scripts/renew.js'
 import { RIPEN } from './scripts/ripen.js'
+import { SCHEDULE_CREATE, SCHEDULE_DELETE, SCHEDULE_UPDATE } from './scripts/schedule.js'
 import { SCREEN } from './scripts/screen.js'
 import { SETTLE } from './scripts/settle.js'
 import { HOOK_DELETE, HOOK_INDEX, HOOK_TEST, HOOK_WRITE } from './scripts/hook.js'
 import { HOOK_SETTLE } from './scripts/hook-settle.js'
+import { TICK, TICK_NOTE } from './scripts/tick.js'
 
 const SCRIPTS = {
   fleetEnqueue: ENQUEUE,
@@ -39,6 +41,11 @@ const SCRIPTS = {
   fleetHookTest: HOOK_TEST,
   fleetHookSettle: HOOK_SETTLE,
   fleetHookIndex: HOOK_INDEX,
+  fleetScheduleCreate: SCHEDULE_CREATE,
+  fleetScheduleUpdate: SCHEDULE_UPDATE,
+  fleetScheduleDelete: SCHEDULE_DELETE,
+  fleetTick: TICK,
+  fleetTickNote: TICK_NOTE,
 } as const
 export type ScriptName = keyof typeof SCRIPTS
 

@@ -1,4 +1,34 @@
 /**
+ * Lua: writes the record of a new job with its `queued` event and its index entries, for `ENQUEUE` and `TICK`.
+ * `from`: where in ARGV its further fields begin, in pairs.
+ */
+export const CREATE_JOB = `
+local function create_job(tenant, delay, batch, session, from)
+  local now = now_ms()
+  local state = delay > 0 and 'delayed' or 'waiting'
+  redis.call('HSET', JOB, 'tenant', tenant, 'state', state, 'createdAt', int(now), 'delayMs', int(delay),
+    'attempt', '0', 'failures', '0', unpack(ARGV, from))
+  redis.call('ZADD', P .. ':jobs:' .. tenant, int(now), ID)
+  redis.call('ZADD', state_key(tenant, state), int(now), ID)
+  if batch ~= '' then
+    redis.call('HSET', JOB, 'batch', batch)
+    redis.call('ZADD', P .. ':jobs:' .. tenant .. ':batch:' .. batch, int(now), ID)
+  end
+  if session ~= '' then
+    redis.call('HSET', JOB, 'session', session)
+    redis.call('ZADD', P .. ':jobs:' .. tenant .. ':session:' .. session, int(now), ID)
+  end
+  if delay > 0 then
+    redis.call('HSET', JOB, 'dueAt', int(now + delay))
+    redis.call('ZADD', P .. ':due', int(now + delay), ID)
+  end
+  redis.call('ZADD', P .. ':unplaced', int(now), ID)
+  redis.call('SADD', P .. ':tenants', tenant)
+  append(1, '[' .. event('queued', 0, 1, now, {}) .. ']')
+end
+`
+
+/**
  * Creates the record of a job with its `queued` event, its index entries and its idempotency key, all or nothing.
  *
  * ARGV[3] tenant, [4] delay ms, [5] hash of the idempotency key or empty, [6] hash of the spec, [7] how long the
@@ -6,7 +36,7 @@
  * Answers `created`, or `known` + job id when the key had already made a job, or `mismatch` + job id when it was made
  * from another spec.
  */
-export const ENQUEUE = `
+export const ENQUEUE = `${CREATE_JOB}
 local tenant, delay, batch, session = ARGV[3], tonumber(ARGV[4]), ARGV[8], ARGV[9]
 if ARGV[5] ~= '' then
   local key = P .. ':idem:' .. tenant .. ':' .. ARGV[5]
@@ -17,26 +47,6 @@ if ARGV[5] ~= '' then
   end
   redis.call('SET', key, ID .. ' ' .. ARGV[6], 'PX', ARGV[7])
 end
-local now = now_ms()
-local state = delay > 0 and 'delayed' or 'waiting'
-redis.call('HSET', JOB, 'tenant', tenant, 'state', state, 'createdAt', int(now), 'delayMs', int(delay),
-  'attempt', '0', 'failures', '0', unpack(ARGV, 10))
-redis.call('ZADD', P .. ':jobs:' .. tenant, int(now), ID)
-redis.call('ZADD', state_key(tenant, state), int(now), ID)
-if batch ~= '' then
-  redis.call('HSET', JOB, 'batch', batch)
-  redis.call('ZADD', P .. ':jobs:' .. tenant .. ':batch:' .. batch, int(now), ID)
-end
-if session ~= '' then
-  redis.call('HSET', JOB, 'session', session)
-  redis.call('ZADD', P .. ':jobs:' .. tenant .. ':session:' .. session, int(now), ID)
-end
-if delay > 0 then
-  redis.call('HSET', JOB, 'dueAt', int(now + delay))
-  redis.call('ZADD', P .. ':due', int(now + delay), ID)
-end
-redis.call('ZADD', P .. ':unplaced', int(now), ID)
-redis.call('SADD', P .. ':tenants', tenant)
-append(1, '[' .. event('queued', 0, 1, now, {}) .. ']')
+create_job(tenant, delay, batch, session, 10)
 return { 'created', ID }
 `

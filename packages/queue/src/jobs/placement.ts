@@ -1,0 +1,66 @@
+import type { JobSpec } from '@claude-fleet/core'
+import type { Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { Keys } from '../keys.js'
+import type { Log } from '../types.js'
+import { sealEnvelope } from './envelope.js'
+
+/** A job whose record is to be made, or is made and not yet in the queue. */
+export interface NewJob {
+  id: string
+  tenant: string
+  spec: JobSpec
+  idempotencyKey?: string | undefined
+  retryOf?: string | undefined
+  batch?: string | undefined
+  customId?: string | undefined
+}
+
+/** Puts jobs that have a record into the queue. Doing it twice does nothing. */
+export interface Placement {
+  place(job: NewJob): Promise<void>
+  placeAll(jobs: readonly NewJob[]): Promise<void>
+}
+
+export function createPlacement({
+  client,
+  keys,
+  queue,
+  log,
+}: {
+  client: Redis
+  keys: Keys
+  queue: Queue
+  log: Log
+}): Placement {
+  /** The queue has it: the janitor need not look after it. Only a hint, so nobody waits and a loss is harmless. */
+  function markPlaced(ids: readonly string[]): void {
+    client.zrem(keys.unplaced, ...ids).catch((err: unknown) => log.debug({ err }, 'jobs stay marked as unplaced'))
+  }
+
+  return {
+    async place(job) {
+      const { name, data, opts } = bullJob(job)
+      await queue.add(name, data, opts)
+      markPlaced([job.id])
+    },
+    async placeAll(jobs) {
+      await queue.addBulk(jobs.map(bullJob))
+      markPlaced(jobs.map(({ id }) => id))
+    },
+  }
+}
+
+/** What of a spec goes into the record, in pairs. */
+export function recordFields(spec: JobSpec): string[] {
+  return ['metadata', JSON.stringify(spec.metadata), ...(spec.webhook === undefined ? [] : ['webhook', spec.webhook])]
+}
+
+function bullJob({ id, tenant, spec }: NewJob) {
+  return {
+    name: 'prompt',
+    data: sealEnvelope(id, tenant, spec),
+    // Retries, retention and stack traces are the fleet's own affair.
+    opts: { jobId: id, priority: spec.priority, delay: spec.delayMs, attempts: 1, stackTraceLimit: 0 },
+  }
+}

@@ -1,0 +1,113 @@
+import { FleetError, isFleetError, JOB_ERROR_CODES, jobSpecSchema, type JobSpec } from '@claude-fleet/core'
+import type { Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { AdmissionGate } from '../admission/gate.js'
+import { newJobId } from '../ids.js'
+import { cancelJob } from '../jobs/cancellation.js'
+import { checkNamedWebhooks } from '../jobs/named-webhooks.js'
+import { createPlacement, recordFields } from '../jobs/placement.js'
+import type { Keys } from '../keys.js'
+import { runScript } from '../redis/scripts.js'
+import type { Log } from '../types.js'
+import type { ScheduleRecord } from './record.js'
+
+/** One time of a schedule. `timing`: of the schedule, when it came by itself. */
+export interface Occasion {
+  scheduleId: string
+  at: number
+  timing?: number | undefined
+}
+
+/** `void`: the schedule was paused, changed or removed. `known`: it was dealt with before. */
+export type Fired = { outcome: 'enqueued' | 'skipped'; jobId: string } | { outcome: 'known' | 'void' }
+
+export interface FiringDeps {
+  client: Redis
+  keys: Keys
+  /** The queue of jobs. */
+  queue: Queue
+  admission: AdmissionGate
+  log: Log
+  retentionMs: number
+}
+
+/** Makes the jobs of schedules, by the way of every other job: record and `queued` first, then the queue. */
+export interface Firing {
+  /** Rejects with FleetError `INVALID_JOB` when the stored job is none any more, and with what admission says. */
+  fire(record: ScheduleRecord, occasion: Occasion): Promise<Fired>
+  /** Puts the last job of a schedule into the queue, if whoever made its record died before that. */
+  placeLast(record: ScheduleRecord): Promise<void>
+  /** Writes down a time of which no job came. `cause`: why, of one that failed. */
+  note(record: ScheduleRecord, occasion: Occasion, outcome: 'missed' | 'failed', cause?: unknown): Promise<void>
+}
+
+export function createFiring(deps: FiringDeps): Firing {
+  const { client, keys, queue, admission, log, retentionMs } = deps
+  const { prefix } = keys
+  const placement = createPlacement({ client, keys, queue, log })
+
+  /** The job of before is asked to end first, so that the two are beside each other as shortly as can be. */
+  async function cancelLast({ tenant, overlap, lastJob }: ScheduleRecord): Promise<string | undefined> {
+    if (overlap !== 'replace' || lastJob === undefined) return undefined
+    const reason = 'replaced by the next job of its schedule'
+    const answer = await cancelJob({ client, keys, queue }, { tenant, id: lastJob, reason, retentionMs })
+    return answer === 'cancelling' ? lastJob : undefined
+  }
+
+  async function fire(record: ScheduleRecord, { scheduleId, at, timing }: Occasion): Promise<Fired> {
+    const { tenant } = record
+    const spec = specOf(record)
+    await checkNamedWebhooks({ client, keys }, tenant, [{ id: spec.webhook, path: 'job.webhook' }])
+    await admission.admit({ tenant, spec })
+    // A time that is void must not end anything.
+    if (timing !== undefined && (timing !== record.timing || !record.enabled)) return { outcome: 'void' }
+    const replaced = await cancelLast(record)
+    const id = newJobId()
+    const [word, detail = ''] = await runScript(client, 'fleetTick', keys.job(id), [
+      prefix,
+      id,
+      tenant,
+      spec.delayMs,
+      spec.session ?? '',
+      scheduleId,
+      at,
+      timing === undefined ? 'manual' : 'cron',
+      timing ?? '',
+      replaced ?? '',
+      ...recordFields(spec),
+    ])
+    if (word === 'skipped') return { outcome: 'skipped', jobId: detail }
+    if (word === 'known') return { outcome: 'known' }
+    if (word !== 'created') return { outcome: 'void' }
+    await placement.place({ id, tenant, spec })
+    return { outcome: 'enqueued', jobId: id }
+  }
+
+  return {
+    fire,
+    async placeLast(record) {
+      const { tenant, lastJob } = record
+      if (lastJob === undefined || (await client.zscore(keys.unplaced, lastJob)) === null) return
+      await placement.place({ id: lastJob, tenant, spec: specOf(record) })
+    },
+    async note({ tenant }, { scheduleId, at, timing }, outcome, cause) {
+      const error = cause === undefined ? '' : JSON.stringify(errorOf(cause))
+      const args = [prefix, scheduleId, tenant, at, timing === undefined ? 'manual' : 'cron', outcome, error]
+      await runScript(client, 'fleetTickNote', keys.schedule(scheduleId), args)
+    },
+  }
+}
+
+function specOf({ job }: ScheduleRecord): JobSpec {
+  const parsed = jobSpecSchema.safeParse(job)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const fault = `${['job', ...(issue?.path ?? [])].join('.')} ${issue?.message ?? 'is not valid'}`
+  throw new FleetError('INVALID_JOB', `the job of the schedule cannot be enqueued: ${fault}`, { cause: parsed.error })
+}
+
+function errorOf(cause: unknown): { code: string; message: string } {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  const codes: readonly string[] = JOB_ERROR_CODES
+  return { code: isFleetError(cause) && codes.includes(cause.code) ? cause.code : 'INTERNAL', message }
+}
