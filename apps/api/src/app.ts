@@ -1,6 +1,6 @@
 import type { ApiKey, JobPolicy } from '@claude-fleet/core'
 import { answerProblem, logRequests, nameRequest, notFound, requireHost, type SseOptions } from '@claude-fleet/http'
-import type { Admin, EventReader, Producer } from '@claude-fleet/queue'
+import type { Admin, EventReader, Producer, Schedules } from '@claude-fleet/queue'
 import express, { type Express, type RequestHandler } from 'express'
 import helmet from 'helmet'
 import type { Logger } from 'pino'
@@ -10,12 +10,14 @@ import { onlyLocal } from './access/local.js'
 import { createMetrics } from './metrics/metrics.js'
 import { addFleetRoutes } from './routes/fleet.js'
 import { addJobRoutes } from './routes/jobs.js'
+import { addScheduleRoutes } from './routes/schedules.js'
 import { addServiceRoutes } from './routes/service.js'
 
 export interface AppDeps {
   producer: Producer
   reader: EventReader
   admin: Admin
+  schedules: Schedules
   /** Rejects when Redis does not answer. */
   ping: () => Promise<unknown>
   /** Aborts when the server stops. */
@@ -41,6 +43,7 @@ export function createApp(deps: AppDeps, options: AppOptions): Express {
   // Before any route below it: without a key nothing is told of what is there, and no body is read.
   app.use('/v1', authenticate(createAuthenticator(options.keys)))
   addJobRoutes(app, { ...deps, streamOpened: metrics.streamOpened }, options)
+  addScheduleRoutes(app, deps.schedules, options)
   addFleetRoutes(app, deps.admin)
   app.use(notFound)
   app.use(answerProblem)

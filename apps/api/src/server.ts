@@ -1,7 +1,14 @@
 import { setMaxListeners } from 'node:events'
 import { DEFAULTS, isLoopback, SettingsError, type ApiSettings } from '@claude-fleet/core'
 import { startHttpServer, type HttpServer } from '@claude-fleet/http'
-import { checkRedis, connectRedis, createAdmin, createEventReader, createProducer } from '@claude-fleet/queue'
+import {
+  checkRedis,
+  connectRedis,
+  createAdmin,
+  createEventReader,
+  createProducer,
+  createSchedules,
+} from '@claude-fleet/queue'
 import type { Logger } from 'pino'
 import { createApp, type AppDeps } from './app.js'
 
@@ -40,6 +47,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
       producer: createProducer(queue, settings),
       reader: createEventReader(queue, settings),
       admin: createAdmin(queue, settings),
+      schedules: createSchedules(queue, settings),
       ping: () => redis.ping(),
       closing: closing.signal,
       log,
@@ -57,7 +65,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
       closing,
       stopMs: options.stopMs ?? STOP_MS,
       async close() {
-        await Promise.all([deps.producer.close(), deps.reader.close(), deps.admin.close()])
+        await Promise.all([deps.producer.close(), deps.schedules.close(), deps.reader.close(), deps.admin.close()])
         await redis.close()
       },
     })

@@ -17,6 +17,7 @@ import {
 } from '@claude-fleet/core'
 import { checkBatch, checkJob, checkQuery, type BatchInput, type JobsQuery } from './input.js'
 import { createPatience } from './patience.js'
+import { createScheduleCalls, type ScheduleCalls } from './schedules.js'
 import { linkSignals } from './signals.js'
 import type { Transport } from './transport.js'
 
@@ -71,6 +72,8 @@ export interface FleetClient {
   job(id: string): Job
   /** Jobs, newest first, a page at a time: pass `nextCursor` as `cursor` for the next. */
   jobs(query?: JobsQuery, options?: CallOptions): Promise<JobPage>
+  /** Jobs that come again at the times of a cron expression. */
+  readonly schedules: ScheduleCalls
   /** The live workers. Operators' calls are over HTTP only; over Redis they reject with FleetError `FORBIDDEN`. */
   workers(options?: CallOptions): Promise<WorkerView[]>
   /** Figures of the fleet as the key's tenant sees it. */
@@ -178,6 +181,7 @@ export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs
       const checked = checkQuery(query)
       return call(options?.signal, (signal) => transport.list(checked, signal))
     },
+    schedules: createScheduleCalls(transport.schedules, call, job),
     workers: (options) => call(options?.signal, (signal) => transport.workers(signal)),
     stats: (options) => call(options?.signal, (signal) => transport.stats(signal)),
     async drainWorker(id, options) {

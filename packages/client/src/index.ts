@@ -1,5 +1,6 @@
 export { FleetClient, type ConnectOptions, type HttpOptions, type RedisOptions } from './connect.js'
 export type { BatchInput, CallOptions, EnqueueOptions, EventsOptions, Job, JobsQuery } from './fleet.js'
+export type { ScheduleCalls } from './schedules.js'
 export { FleetError, isFleetError } from '@claude-fleet/core'
 export type {
   BatchReply,
@@ -9,6 +10,10 @@ export type {
   JobResult,
   JobState,
   JobView,
+  ScheduleInput,
+  SchedulePage,
+  ScheduleRun,
+  ScheduleView,
   Stats,
   StreamEvent,
   WorkerView,

@@ -1,4 +1,20 @@
-import type { BatchReply, JobListQuery, JobPage, JobView, Stats, StreamEvent, WorkerView } from '@claude-fleet/core'
+import type {
+  BatchReply,
+  JobListQuery,
+  JobPage,
+  JobView,
+  ScheduleInput,
+  ScheduleListQuery,
+  SchedulePage,
+  SchedulePatch,
+  SchedulePatchInput,
+  ScheduleRun,
+  ScheduleSpec,
+  ScheduleView,
+  Stats,
+  StreamEvent,
+  WorkerView,
+} from '@claude-fleet/core'
 import type { ValidBatchItem, ValidJob } from './input.js'
 
 /**
@@ -16,8 +32,24 @@ export interface Transport {
   events(id: string, after: number, signal: AbortSignal): AsyncIterable<StreamEvent>
   /** The job as it is when it has ended, or some time before that; asked again until it has. */
   waitForEnd(id: string, signal: AbortSignal): Promise<JobView | undefined>
+  readonly schedules: ScheduleTransport
   workers(signal: AbortSignal): Promise<WorkerView[]>
   stats(signal: AbortSignal): Promise<Stats>
   drainWorker(id: string, signal: AbortSignal): Promise<void>
   close(): Promise<void>
+}
+
+/** The schedules' part of a transport. What is not there rejects with `NOT_FOUND`. */
+export interface ScheduleTransport {
+  create(schedule: { input: ScheduleInput; spec: ScheduleSpec }, signal: AbortSignal): Promise<ScheduleView>
+  list(query: ScheduleListQuery, signal: AbortSignal): Promise<SchedulePage>
+  get(id: string, signal: AbortSignal): Promise<ScheduleView>
+  update(
+    id: string,
+    change: { input: SchedulePatchInput; patch: SchedulePatch },
+    signal: AbortSignal,
+  ): Promise<ScheduleView>
+  remove(id: string, signal: AbortSignal): Promise<void>
+  history(id: string, signal: AbortSignal): Promise<ScheduleRun[]>
+  run(id: string, signal: AbortSignal): Promise<JobView>
 }

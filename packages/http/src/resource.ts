@@ -1,7 +1,7 @@
 import { FleetError } from '@claude-fleet/core'
 import type { IRouter, RequestHandler } from 'express'
 
-const METHODS = ['get', 'post', 'delete'] as const
+const METHODS = ['get', 'post', 'patch', 'delete'] as const
 type Method = (typeof METHODS)[number]
 
 /**

@@ -1,4 +1,17 @@
-import type { BatchReply, JobInput, JobPage, JobResult, JobView, Problem, Stats, WorkerView } from '@claude-fleet/core'
+import {
+  jobSpecSchema,
+  type BatchReply,
+  type JobInput,
+  type JobPage,
+  type JobResult,
+  type JobView,
+  type Problem,
+  type ScheduleInput,
+  type ScheduleRun,
+  type ScheduleView,
+  type Stats,
+  type WorkerView,
+} from '@claude-fleet/core'
 
 /** The examples of the document. The test holds each against the schema it illustrates. */
 
@@ -73,6 +86,42 @@ const batchReply: BatchReply = {
 
 const jobPage: JobPage = { items: [completedJob], nextCursor: `${CREATED}-${ID}` }
 
+const SCHEDULE_ID = 'c_abcdefghijklmnopqrstuvwxyz'
+const DAY_MS = 86_400_000
+const scheduleRequest: ScheduleInput = {
+  name: 'issues of the night',
+  cron: '30 7 * * MON-FRI',
+  timeZone: 'Europe/Berlin',
+  overlap: 'skip',
+  job: { prompt: 'Summarise the issues of the last day', maxBudgetUsd: 0.5 },
+}
+
+const { job: _, ...listedSchedule } = scheduleRequest
+const schedule: ScheduleView = {
+  ...listedSchedule,
+  id: SCHEDULE_ID,
+  timeZone: 'Europe/Berlin',
+  overlap: 'skip',
+  catchUpMs: 3_600_000,
+  enabled: true,
+  metadata: {},
+  createdAt: CREATED,
+  updatedAt: CREATED,
+  nextRunAt: CREATED + DAY_MS + 23_400_000,
+  lastRunAt: CREATED + 23_400_057,
+  lastJobId: ID,
+  job: jobSpecSchema.parse(scheduleRequest.job),
+}
+
+const scheduledJob: JobView = { ...waitingJob, metadata: {}, schedule: SCHEDULE_ID }
+const run: ScheduleRun = {
+  at: CREATED + 23_400_000,
+  recordedAt: CREATED + 23_400_057,
+  trigger: 'cron',
+  outcome: 'enqueued',
+  jobId: ID,
+}
+
 const worker: WorkerView = {
   id: 'host-1',
   host: 'host-1.example',
@@ -129,6 +178,12 @@ export const EXAMPLES = {
   retriedJob,
   batchReply,
   jobPage,
+  scheduleRequest,
+  schedule,
+  schedulePage: { items: [schedule] },
+  schedulePatch: { enabled: false },
+  scheduleHistory: { items: [run] },
+  scheduledJob,
   pendingJob: { id: ID, state: 'active' },
   eventStream,
   workerList: { items: [worker] },

@@ -10,7 +10,7 @@ import { readBody } from '../request/body.js'
  * key in a table is its `operationId`.
  */
 export interface Operation {
-  method: 'get' | 'post' | 'delete'
+  method: 'get' | 'post' | 'patch' | 'delete'
   /** As express writes it: `/v1/jobs/:id`. */
   path: string
   tag: Tag
@@ -39,6 +39,7 @@ export interface Reply {
 
 export const TAGS = {
   jobs: 'Prompts, from being enqueued to their one outcome.',
+  schedules: 'Prompts that come again at the times of a cron expression.',
   fleet: 'The workers and the figures.',
   service: 'The API itself: health, metrics, this document. No key is needed.',
 } as const

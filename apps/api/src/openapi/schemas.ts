@@ -13,6 +13,12 @@ import {
   pendingJobSchema,
   poolCountersSchema,
   problemSchema,
+  scheduleHistorySchema,
+  schedulePageSchema,
+  schedulePatchSchema,
+  scheduleRunSchema,
+  scheduleSpecSchema,
+  scheduleViewSchema,
   statsSchema,
   streamEventSchema,
   usageSchema,
@@ -27,7 +33,13 @@ export interface SchemaRef {
   $ref: string
 }
 
-const REQUESTS = { JobRequest: jobSpecSchema, BatchRequest: batchRequestSchema, BatchItem: batchItemSchema }
+const REQUESTS = {
+  JobRequest: jobSpecSchema,
+  BatchRequest: batchRequestSchema,
+  BatchItem: batchItemSchema,
+  ScheduleRequest: scheduleSpecSchema,
+  SchedulePatch: schedulePatchSchema,
+}
 
 const REPLIES = {
   Job: jobViewSchema,
@@ -38,6 +50,10 @@ const REPLIES = {
   JobPage: jobPageSchema,
   PendingJob: pendingJobSchema,
   BatchReply: batchReplySchema,
+  Schedule: scheduleViewSchema,
+  SchedulePage: schedulePageSchema,
+  ScheduleRun: scheduleRunSchema,
+  ScheduleHistory: scheduleHistorySchema,
   Worker: workerViewSchema,
   WorkerList: workerListSchema,
   DrainReply: drainReplySchema,

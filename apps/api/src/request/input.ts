@@ -1,4 +1,15 @@
-import { findPolicyFault, invalidInput, parseBatch, parseJob, type JobPolicy, type JobSpec } from '@claude-fleet/core'
+import {
+  findPolicyFault,
+  invalidInput,
+  parseBatch,
+  parseJob,
+  parseSchedule,
+  parseSchedulePatch,
+  type JobPolicy,
+  type JobSpec,
+  type SchedulePatch,
+  type ScheduleSpec,
+} from '@claude-fleet/core'
 import type { Request } from 'express'
 
 /** The job of a `POST /v1/jobs`. Throws FleetError: `PAYLOAD_TOO_LARGE`, `INVALID_REQUEST` or `FORBIDDEN`, each naming the field. */
@@ -16,6 +27,20 @@ export function batchInput(body: object, policy: JobPolicy): { spec: JobSpec; cu
     policy,
   )
   return items
+}
+
+/** The schedule of a `POST /v1/schedules`. Throws as `jobInput` does. */
+export function scheduleInput(body: object, policy: JobPolicy): ScheduleSpec {
+  const schedule = parseSchedule(body)
+  refuseByPolicy([{ spec: schedule.job, path: 'job.' }], policy)
+  return schedule
+}
+
+/** What a `PATCH /v1/schedules/:id` changes. Throws as `jobInput` does. */
+export function schedulePatch(body: object, policy: JobPolicy): SchedulePatch {
+  const patch = parseSchedulePatch(body)
+  if (patch.job !== undefined) refuseByPolicy([{ spec: patch.job, path: 'job.' }], policy)
+  return patch
 }
 
 /** A promise that is not kept must not be taken for kept: only `POST /v1/jobs` is safe to repeat. */

@@ -6,11 +6,17 @@ import { createDocument } from '../openapi/document.js'
 import { serve, type Operations } from '../openapi/operation.js'
 import { fleetOperations } from '../openapi/operations/fleet.js'
 import { jobOperations } from '../openapi/operations/jobs.js'
+import { scheduleOperations } from '../openapi/operations/schedules.js'
 import { serviceOperations } from '../openapi/operations/service.js'
 import { renderPage } from '../openapi/page/page.js'
 
 /** Every operation that is served. */
-export const OPERATIONS: Operations = { ...jobOperations, ...fleetOperations, ...serviceOperations }
+export const OPERATIONS: Operations = {
+  ...jobOperations,
+  ...scheduleOperations,
+  ...fleetOperations,
+  ...serviceOperations,
+}
 
 export interface ServiceRoutesDeps {
   /** Rejects when Redis does not answer. */

@@ -4,7 +4,7 @@ import { linkSignals } from '../signals.js'
 import { faultOf } from './fault.js'
 
 export interface HttpRequest {
-  method: 'GET' | 'POST' | 'DELETE'
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** Below the base address, without a leading slash. */
   path: string
   query?: Readonly<Record<string, string | number | undefined>>
@@ -38,7 +38,7 @@ export async function send(endpoint: HttpEndpoint, request: HttpRequest, signal:
   throw faultOf(response.status, await guarded(response.text(), signal))
 }
 
-/** As `send`, and reads the answer with a schema. `timeoutMs` bounds the whole of it: `UNAVAILABLE`. */
+/** As `send`, and reads the answer with a schema; of a `204` it reads undefined. `timeoutMs` bounds the whole of it: `UNAVAILABLE`. */
 export async function sendForJson<S extends z.ZodType>(
   endpoint: HttpEndpoint,
   request: HttpRequest,
@@ -72,7 +72,7 @@ export async function guarded<T>(work: Promise<T>, signal: AbortSignal): Promise
 function parse<S extends z.ZodType>(schema: S, text: string, status: number): z.output<S> {
   let json: unknown
   try {
-    json = JSON.parse(text)
+    json = status === 204 ? undefined : JSON.parse(text)
   } catch (cause) {
     throw new FleetError('INTERNAL', 'the answer is not JSON; is this the address of a fleet?', {
       details: { status },

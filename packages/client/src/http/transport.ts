@@ -1,6 +1,7 @@
 import { batchReplySchema, jobPageSchema, jobViewSchema, statsSchema, workerListSchema } from '@claude-fleet/core'
 import { z } from 'zod'
 import type { Transport } from '../transport.js'
+import { createHttpSchedules } from './schedules.js'
 import { sendForJson, type HttpEndpoint, type HttpRequest } from './request.js'
 import { streamEvents } from './stream.js'
 
@@ -51,6 +52,7 @@ export function createHttpTransport(endpoint: HttpEndpoint): Transport {
       const { value } = await ask(request, schema, signal, WAIT_SECONDS * 1_000 + CALL_MS)
       return 'state' in value ? value : undefined
     },
+    schedules: createHttpSchedules(endpoint),
     async workers(signal) {
       return (await ask({ method: 'GET', path: 'v1/workers' }, workerListSchema, signal)).value.items
     },

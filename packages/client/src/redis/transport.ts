@@ -1,5 +1,5 @@
 import { FleetError } from '@claude-fleet/core'
-import { connectRedis, createEventReader, createProducer, type Log } from '@claude-fleet/queue'
+import { connectRedis, createEventReader, createProducer, createSchedules, type Log } from '@claude-fleet/queue'
 import type { Transport } from '../transport.js'
 
 export interface RedisEndpoint {
@@ -21,10 +21,11 @@ export async function connectRedisTransport(endpoint: RedisEndpoint): Promise<Tr
   const deps = { redis, log: SILENT }
   const producer = createProducer(deps, endpoint)
   const reader = createEventReader(deps, endpoint)
+  const schedules = createSchedules(deps, endpoint)
   let closed: Promise<void> | undefined
 
   async function close(): Promise<void> {
-    await Promise.all([producer.close(), reader.close()])
+    await Promise.all([producer.close(), schedules.close(), reader.close()])
     await redis.close()
   }
 
@@ -44,6 +45,17 @@ export async function connectRedisTransport(endpoint: RedisEndpoint): Promise<Tr
     async waitForEnd(id, signal) {
       return found(id, await until(signal, reader.waitForEnd(tenant, id, { waitMs: WAIT_MS, signal })))
     },
+    schedules: {
+      create: ({ spec }, signal) => until(signal, schedules.create(tenant, spec)),
+      list: (query, signal) => until(signal, schedules.list(tenant, query)),
+      get: async (id, signal) => foundSchedule(await until(signal, schedules.get(tenant, id))),
+      update: async (id, { patch }, signal) => foundSchedule(await until(signal, schedules.update(tenant, id, patch))),
+      async remove(id, signal) {
+        if (!(await until(signal, schedules.remove(tenant, id)))) throw noSuchSchedule()
+      },
+      history: async (id, signal) => foundSchedule(await until(signal, schedules.history(tenant, id))),
+      run: async (id, signal) => foundSchedule(await until(signal, schedules.run(tenant, id))),
+    },
     workers: operatorsOnly,
     stats: operatorsOnly,
     drainWorker: operatorsOnly,
@@ -62,6 +74,13 @@ function found<T>(id: string, value: T | undefined): T {
   if (value === undefined) throw new FleetError('NOT_FOUND', 'there is no such job', { jobId: id })
   return value
 }
+
+function foundSchedule<T>(value: T | undefined): T {
+  if (value === undefined) throw noSuchSchedule()
+  return value
+}
+
+const noSuchSchedule = () => new FleetError('NOT_FOUND', 'there is no such schedule')
 
 /** Stops waiting when the signal aborts. The work itself ends by its own deadline. */
 async function until<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
