@@ -57,6 +57,18 @@ describe.each(['http', 'redis'] as const)('over %s', (transport) => {
     expect(other).toMatchObject({ code: 'IDEMPOTENCY_MISMATCH', retryable: false })
   })
 
+  test('a batch with an idempotency key is made once', async () => {
+    await using fleet = await openTestFleet(redis.url)
+    const client = await fleet.connect(transport)
+    const items = [{ prompt: 'a', customId: 'A' }, { prompt: 'b' }]
+    const first = await client.batch(items, { idempotencyKey: 'k' })
+    expect(await client.batch(items, { idempotencyKey: 'k' })).toEqual(first)
+    const other = await errorOf(client.batch(items.slice(1), { idempotencyKey: 'k' }))
+    expect(other).toMatchObject({ code: 'IDEMPOTENCY_MISMATCH', retryable: false })
+    expect((await errorOf(client.batch(items, { idempotencyKey: '\n' }))).paths).toEqual(['Idempotency-Key'])
+    expect((await client.jobs({ batch: first.id })).items).toHaveLength(2)
+  })
+
   test('bad input is refused before it is sent, and every field named', async () => {
     await using fleet = await openTestFleet(redis.url)
     const client = await fleet.connect(transport)

@@ -29,7 +29,7 @@ export interface CallOptions {
 }
 
 export interface EnqueueOptions extends CallOptions {
-  /** 1 to 255 printable ASCII characters. Makes the call safe to repeat for 24 h: the same key gives the same job. */
+  /** 1 to 255 printable ASCII characters. Makes the call safe to repeat for 24 h: the same key gives the same job, or batch. */
   idempotencyKey?: string | undefined
 }
 
@@ -66,8 +66,8 @@ export interface Job {
 export interface FleetClient {
   /** Throws FleetError: `INVALID_REQUEST` with `details.errors`, `PAYLOAD_TOO_LARGE`, `IDEMPOTENCY_MISMATCH`, `FORBIDDEN`. */
   enqueue(input: JobInput, options?: EnqueueOptions): Promise<Job>
-  /** Up to 1,000 jobs; all are checked before any is enqueued. The ids come in the order of the items. */
-  batch(items: readonly BatchInput[], options?: CallOptions): Promise<BatchReply>
+  /** Up to 1,000 jobs; all are checked before any is enqueued. The ids come in the order of the items. Throws as `enqueue`. */
+  batch(items: readonly BatchInput[], options?: EnqueueOptions): Promise<BatchReply>
   /** A job by its id. Asks nothing: the first call on it does. */
   job(id: string): Job
   /** Jobs, newest first, a page at a time: pass `nextCursor` as `cursor` for the next. */
@@ -173,9 +173,11 @@ export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs
         job((await transport.enqueue(valid, { idempotencyKey, signal })).id),
       )
     },
-    async batch(items, options) {
+    async batch(items, options = {}) {
       const valid = checkBatch(items)
-      return call(options?.signal, (signal) => transport.batch(valid, signal))
+      const { idempotencyKey } = options
+      parseIdempotencyKey(idempotencyKey)
+      return call(options.signal, (signal) => transport.batch(valid, { idempotencyKey, signal }))
     },
     async jobs(query = {}, options) {
       const checked = checkQuery(query)

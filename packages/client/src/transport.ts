@@ -23,7 +23,10 @@ import type { ValidBatchItem, ValidJob } from './input.js'
  */
 export interface Transport {
   enqueue(job: ValidJob, options: { idempotencyKey: string | undefined; signal: AbortSignal }): Promise<JobView>
-  batch(items: readonly ValidBatchItem[], signal: AbortSignal): Promise<BatchReply>
+  batch(
+    items: readonly ValidBatchItem[],
+    options: { idempotencyKey: string | undefined; signal: AbortSignal },
+  ): Promise<BatchReply>
   list(query: JobListQuery, signal: AbortSignal): Promise<JobPage>
   get(id: string, signal: AbortSignal): Promise<JobView>
   cancel(id: string, signal: AbortSignal): Promise<'cancelling' | 'ended'>

@@ -22,6 +22,8 @@ export type {
   Admin,
   AttemptOutcome,
   AttemptStop,
+  BatchEnqueueReply,
+  BatchEnqueueRequest,
   Claim,
   ClaimLock,
   Consumer,

@@ -30,6 +30,8 @@ export interface Keys {
   /** Sorted set by creation: records whose BullMQ job may not exist yet. */
   unplaced: string
   tenants: string
+  /** String: what an idempotency key made, by the key's hash, as `id hash-of-the-body`. */
+  idempotency(tenant: string, hash: string): string
   stats(tenant: string, minute: number): string
   totals(tenant: string): string
   /** USD that a tenant has spent in one day (UTC, since the epoch). */
@@ -95,6 +97,7 @@ export function createKeys(prefix: string): Keys {
     due: `${prefix}:due`,
     unplaced: `${prefix}:unplaced`,
     tenants: `${prefix}:tenants`,
+    idempotency: (tenant, hash) => `${prefix}:idem:${tenant}:${hash}`,
     stats: (tenant, minute) => `${prefix}:stats:${tenant}:${minute}`,
     totals: (tenant) => `${prefix}:totals:${tenant}`,
     spent: (tenant, day) => `${prefix}:spent:${tenant}:${day}`,

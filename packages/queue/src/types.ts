@@ -1,4 +1,5 @@
 import type {
+  BatchReply,
   EventBody,
   JobError,
   JobListQuery,
@@ -38,6 +39,18 @@ export interface EnqueueRequest {
   retryOf?: string | undefined
 }
 
+export interface BatchEnqueueRequest {
+  tenant: string
+  items: readonly { spec: JobSpec; customId?: string | undefined }[]
+  /** Makes the call safe to repeat for 24 h. */
+  idempotencyKey?: string | undefined
+}
+
+export interface BatchEnqueueReply extends BatchReply {
+  /** False when the idempotency key had already made this batch. */
+  created: boolean
+}
+
 export interface EnqueueReply {
   job: JobView
   /** False when the idempotency key had already made this job. */
@@ -51,11 +64,11 @@ export interface EnqueueReply {
 export interface Producer {
   /** Rejects with `IDEMPOTENCY_MISMATCH` when the key was used for another body. */
   enqueue(request: EnqueueRequest): Promise<EnqueueReply>
-  /** All jobs are new and share one batch id. */
-  enqueueBatch(
-    tenant: string,
-    items: readonly { spec: JobSpec; customId?: string | undefined }[],
-  ): Promise<{ id: string; jobs: JobView[] }>
+  /**
+   * The jobs share one batch id; the ids come in the order of the items. With a key a repeated call completes what an
+   * earlier one began and answers the same. Rejects with `IDEMPOTENCY_MISMATCH` when it was used for another body.
+   */
+  enqueueBatch(request: BatchEnqueueRequest): Promise<BatchEnqueueReply>
   get(tenant: string, jobId: string): Promise<JobView | undefined>
   list(tenant: string, query: JobListQuery): Promise<JobPage>
   /** Asks for the job's end. `ended` when it had already ended (nothing changes), undefined when it does not exist. */

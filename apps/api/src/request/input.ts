@@ -43,15 +43,21 @@ export function schedulePatch(body: object, policy: JobPolicy): SchedulePatch {
   return patch
 }
 
-/** A promise that is not kept must not be taken for kept: only `POST /v1/jobs` is safe to repeat. */
+/** A promise that is not kept must not be taken for kept: only what enqueues is safe to repeat. */
 export function refuseIdempotencyKey(req: Request): void {
   if (req.headers['idempotency-key'] === undefined) return
-  throw invalidInput([{ path: 'Idempotency-Key', message: 'is honoured by POST /v1/jobs only' }])
+  throw invalidInput([
+    { path: 'Idempotency-Key', message: 'is honoured by POST /v1/jobs and POST /v1/jobs/batch only' },
+  ])
 }
 
 function refuseByPolicy(items: { spec: JobSpec; path: string }[], policy: JobPolicy): void {
-  for (const { spec, path } of items) {
+  const found = items.flatMap(({ spec, path }) => {
     const fault = findPolicyFault(spec, policy)
-    if (fault !== undefined) throw invalidInput([{ path: path + fault.path, message: fault.message }], fault.code)
-  }
+    return fault === undefined ? [] : [{ ...fault, path: path + fault.path }]
+  })
+  const [first] = found
+  if (first === undefined) return
+  const errors = found.map(({ path, message }) => ({ path, message }))
+  throw invalidInput(errors, first.code)
 }

@@ -52,11 +52,33 @@ test('twenty racers with one Idempotency-Key make one job: one 202, the others 2
     const bad = await post(key, { prompt: 'p' })
     expect([bad.status, problemSchema.parse(await bad.json()).errors?.[0]?.path]).toEqual([400, 'Idempotency-Key'])
   }
-  const batch = await api.ask('/v1/jobs/batch', {
-    json: { jobs: [{ prompt: 'p' }] },
-    headers: { 'idempotency-key': 'k' },
-  })
-  expect(batch.status).toBe(400)
+})
+
+test('a batch with an idempotency key is made once, and another body refused', async () => {
+  await using api = await startTestApi(redis.url)
+  const post = (key: string, jobs: object[]) =>
+    api.ask('/v1/jobs/batch', { json: { jobs }, headers: { 'idempotency-key': key } })
+  const jobs = [{ prompt: 'a', customId: 'A' }, { prompt: 'b' }]
+  const replies = await Promise.all([post('k', jobs), post('k', jobs), post('k', jobs)])
+  expect(replies.map((reply) => reply.status).sort((a, b) => a - b)).toEqual([200, 200, 202])
+  const made = await Promise.all(replies.map(async (reply) => batchReplySchema.parse(await reply.json())))
+  expect(made[1]).toEqual(made[0])
+  expect(made[2]).toEqual(made[0])
+  expect(
+    (
+      await post('k', [
+        { attempts: 3, customId: 'A', prompt: 'a' },
+        { prompt: 'b', delayMs: 0 },
+      ])
+    ).status,
+  ).toBe(200)
+  for (const others of [[{ prompt: 'a' }, { prompt: 'b' }], jobs.toReversed(), [{ prompt: 'a', customId: 'A' }]]) {
+    const other = await post('k', others)
+    expect([other.status, problemSchema.parse(await other.json()).code]).toEqual([422, 'IDEMPOTENCY_MISMATCH'])
+  }
+  expect((await api.ask('/v1/jobs', { json: { prompt: 'a' }, headers: { 'idempotency-key': 'k' } })).status).toBe(422)
+  expect((await post('', jobs)).status).toBe(400)
+  expect(jobPageSchema.parse(await (await api.ask('/v1/jobs')).json()).items).toHaveLength(2)
 })
 
 test('a batch keeps the order of its jobs, and lists page through it, newest first', async () => {

@@ -33,10 +33,10 @@ export function addJobRoutes(
   }
 
   const enqueueBatch: RequestHandler = async (req, res) => {
-    refuseIdempotencyKey(req)
+    const idempotencyKey = parseIdempotencyKey(req.headers['idempotency-key'])
     const items = batchInput(jsonBody(req), policy)
-    const { id, jobs } = await producer.enqueueBatch(tenantOf(req), items)
-    res.status(202).json({ id, items: jobs.map((job) => ({ id: job.id, customId: job.customId })) })
+    const { id, items: made, created } = await producer.enqueueBatch({ tenant: tenantOf(req), items, idempotencyKey })
+    res.status(created ? 202 : 200).json({ id, items: made })
   }
 
   const listJobs: RequestHandler = async (req, res) => {

@@ -21,13 +21,14 @@ export function createHttpTransport(endpoint: HttpEndpoint): Transport {
 
   return {
     async enqueue({ input }, { idempotencyKey, signal }) {
-      const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
+      const headers = keyHeader(idempotencyKey)
       return (await ask({ method: 'POST', path: 'v1/jobs', headers, body: input }, jobViewSchema, signal)).value
     },
-    async batch(items, signal) {
+    async batch(items, { idempotencyKey, signal }) {
       const request: HttpRequest = {
         method: 'POST',
         path: 'v1/jobs/batch',
+        headers: keyHeader(idempotencyKey),
         body: { jobs: items.map(({ input }) => input) },
       }
       return (await ask(request, batchReplySchema, signal, BATCH_CALL_MS)).value
@@ -64,4 +65,8 @@ export function createHttpTransport(endpoint: HttpEndpoint): Transport {
     },
     close: async () => undefined,
   }
+}
+
+function keyHeader(idempotencyKey: string | undefined): Record<string, string> {
+  return idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
 }

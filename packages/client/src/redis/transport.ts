@@ -33,9 +33,9 @@ export async function connectRedisTransport(endpoint: RedisEndpoint): Promise<Tr
     async enqueue({ spec }, { idempotencyKey, signal }) {
       return (await until(signal, producer.enqueue({ tenant, spec, idempotencyKey }))).job
     },
-    async batch(items, signal) {
-      const { id, jobs } = await until(signal, producer.enqueueBatch(tenant, items))
-      return { id, items: jobs.map((job) => ({ id: job.id, customId: job.customId })) }
+    async batch(valid, { idempotencyKey, signal }) {
+      const { id, items } = await until(signal, producer.enqueueBatch({ tenant, items: valid, idempotencyKey }))
+      return { id, items }
     },
     list: (query, signal) => until(signal, producer.list(tenant, query)),
     get: async (id, signal) => found(id, await until(signal, producer.get(tenant, id))),

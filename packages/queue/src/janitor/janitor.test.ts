@@ -19,10 +19,13 @@ test('after retention nothing is left of ended jobs but the stated fixed keys', 
   })
   const session = `s_${'a'.repeat(26)}`
   const done = await producer.enqueue({ tenant: TENANT, spec: specOf({ session }), idempotencyKey: 'k' })
-  const batch = await producer.enqueueBatch(TENANT, [{ spec: specOf() }, { spec: specOf({ delayMs: 60_000 }) }])
+  const batch = await producer.enqueueBatch({
+    tenant: TENANT,
+    items: [{ spec: specOf() }, { spec: specOf({ delayMs: 60_000 }) }],
+  })
   await fleet.ended(done.job.id)
-  await fleet.ended(batch.jobs[0]?.id ?? '')
-  await producer.cancel(TENANT, batch.jobs[1]?.id ?? '', 'gone')
+  await fleet.ended(batch.items[0]?.id ?? '')
+  await producer.cancel(TENANT, batch.items[1]?.id ?? '', 'gone')
   await consumer.stop(0)
   await expect.poll(async () => (await fleet.janitor.sweep()).removed, { interval: 300, timeout: 5_000 }).toBe(3)
   const left = (await client.keys(`${prefix}:*`)).map((key) => key.slice(prefix.length + 1)).sort()

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { jobListQuerySchema } from '@claude-fleet/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { collect, openFleet, specOf, TENANT, typesOf, type TestFleet } from '../testing/fleet.js'
@@ -76,11 +77,56 @@ test('a job that has not ended cannot be retried', async () => {
   await expect(fleet.producer.retry(TENANT, job.id)).rejects.toMatchObject({ code: 'CONFLICT' })
 })
 
+test('racers with the key of one batch make each job once, and a repeat makes what a crash left out', async () => {
+  const items = Array.from({ length: 40 }, (_, at) => ({ spec: specOf({ prompt: `b${at}` }), customId: `c${at}` }))
+  const { client, keys, producer } = fleet
+  const send = (request = { tenant: TENANT, items, idempotencyKey: 'batch' }) => producer.enqueueBatch(request)
+  const waiting = await client.llen(keys.bull('wait'))
+  const replies = await Promise.all([send(), send(), send(), send(), send()])
+  const [first] = replies
+  expect(replies.filter(({ created }) => created)).toHaveLength(1)
+  for (const { id, items: made } of replies) expect({ id, made }).toEqual({ id: first.id, made: first.items })
+  expect(first.items.map(({ customId }) => customId)).toEqual(items.map(({ customId }) => customId))
+  expect(await client.zcard(keys.batch(TENANT, first.id))).toBe(40)
+  expect(await client.llen(keys.bull('wait'))).toBe(waiting + 40)
+
+  // As a crash leaves it: some were recorded and never placed, others never recorded.
+  const ids = first.items.map(({ id }) => id)
+  for (const id of ids.slice(10, 20)) {
+    await client.multi().del(keys.bullJob(id)).lrem(keys.bull('wait'), 0, id).exec()
+    await client.zadd(keys.unplaced, Date.now(), id)
+  }
+  for (const id of ids.slice(20)) {
+    const own = createHash('sha256')
+      .update(`${first.id}\0${ids.indexOf(id)}`)
+      .digest('hex')
+    await client.multi().del(keys.bullJob(id), keys.job(id)).lrem(keys.bull('wait'), 0, id).exec()
+    await client.multi().del(keys.idempotency(TENANT, own)).zrem(keys.batch(TENANT, first.id), id).exec()
+  }
+  const again = await send()
+  expect(again).toMatchObject({ created: false, id: first.id })
+  expect(again.items.slice(0, 20)).toEqual(first.items.slice(0, 20))
+  expect(await client.zcard(keys.batch(TENANT, first.id))).toBe(40)
+  expect(await client.llen(keys.bull('wait'))).toBe(waiting + 40)
+
+  // A job that has ended is not made again, not even when nothing is known of it any more.
+  await producer.cancel(TENANT, ids[0] ?? '', 'no')
+  await client.del(keys.job(ids[0] ?? ''))
+  expect((await send()).items[0]).toEqual(first.items[0])
+  expect(await client.llen(keys.bull('wait'))).toBe(waiting + 39)
+
+  const other = send({ tenant: TENANT, items: items.slice(1), idempotencyKey: 'batch' })
+  await expect(other).rejects.toMatchObject({ code: 'IDEMPOTENCY_MISMATCH', retryable: false })
+  expect(await send({ tenant: 'other', items: items.slice(1), idempotencyKey: 'batch' })).toMatchObject({
+    created: true,
+  })
+})
+
 test('pages of a batch made in one moment hold every job once', async () => {
   const items = Array.from({ length: 250 }, (_, at) => ({ spec: specOf(), customId: `c${at}` }))
-  const batch = await fleet.producer.enqueueBatch(TENANT, items)
-  expect(batch.jobs.map(({ customId }) => customId)).toEqual(items.map(({ customId }) => customId))
-  await fleet.producer.cancel(TENANT, batch.jobs[7]?.id ?? '', 'one less')
+  const batch = await fleet.producer.enqueueBatch({ tenant: TENANT, items })
+  expect(batch.items.map(({ customId }) => customId)).toEqual(items.map(({ customId }) => customId))
+  await fleet.producer.cancel(TENANT, batch.items[7]?.id ?? '', 'one less')
   const seen: string[] = []
   let cursor: string | undefined
   do {

@@ -7,7 +7,7 @@ import { createKeys, QUEUE_NAME } from '../keys.js'
 import { clientOf } from '../redis/connect.js'
 import { within } from '../redis/deadline.js'
 import { pipeScript, readReply, runScript } from '../redis/scripts.js'
-import type { Log, Producer, RedisConnection } from '../types.js'
+import type { BatchEnqueueRequest, Log, Producer, RedisConnection } from '../types.js'
 import { cancelJob } from './cancellation.js'
 import { openEnvelope } from './envelope.js'
 import { listJobs } from './listing.js'
@@ -95,35 +95,56 @@ export function createProducer(
     checkTenant(job.tenant)
     await admission.admit(job)
     const [outcome, id = ''] = await runScript(client, 'fleetEnqueue', keys.job(job.id), recordArgs(job))
-    if (outcome === 'mismatch') {
-      const message = 'the idempotency key was used for another body'
-      throw new FleetError('IDEMPOTENCY_MISMATCH', message, { jobId: id, retryable: false })
-    }
+    if (outcome === 'mismatch') throw mismatch(id)
     if (outcome === 'created') await placement.place(job)
     // The caller that made the record may have died before it placed the job. Placing it twice does nothing.
     else if ((await client.zscore(keys.unplaced, id)) !== null) await placement.place({ ...job, id })
     return { job: await viewOfNew(job.tenant, id), created: outcome === 'created' }
   }
 
-  async function enqueueMany(tenant: string, items: Parameters<Producer['enqueueBatch']>[1]) {
+  async function enqueueMany({ tenant, items, idempotencyKey }: BatchEnqueueRequest) {
     checkTenant(tenant)
-    const batch = newBatchId()
-    const jobs: NewJob[] = items.map(({ spec, customId }) => ({ id: newJobId(), tenant, spec, customId, batch }))
+    const { id: batch, created } = await batchId(tenant, items, idempotencyKey)
+    const jobs = items.map(({ spec, customId }, at): NewJob => {
+      // Every job has a key of its own, so that a repeated call makes those alone that an earlier one did not come to.
+      const own = idempotencyKey === undefined ? undefined : `${batch}\0${at}`
+      return { id: newJobId(), tenant, spec, customId, batch, idempotencyKey: own }
+    })
     for (const job of jobs) await admission.admit(job)
-    const pipeline = client.pipeline()
-    for (const job of jobs) pipeScript(pipeline, 'fleetEnqueue', keys.job(job.id), recordArgs(job))
-    for (const [fault, reply] of (await pipeline.exec()) ?? []) {
+    const records = client.pipeline()
+    for (const job of jobs) pipeScript(records, 'fleetEnqueue', keys.job(job.id), recordArgs(job))
+    const replies = (await records.exec()) ?? []
+    const made = jobs.map((job, at) => {
+      const [fault, reply] = replies[at] ?? [new FleetError('UNAVAILABLE', 'Redis answered less than it was asked')]
       if (fault !== null) throw fault
-      readReply('fleetEnqueue', reply)
-    }
-    await placement.placeAll(jobs)
-    const ids = jobs.map(({ id }) => id)
-    const reads = client.pipeline()
-    for (const id of ids) reads.hmget(keys.job(id), ...VIEW_FIELDS)
-    const replies = (await reads.exec()) ?? []
-    const views = ids.flatMap((id, at) => viewOf(id, (replies[at]?.[1] ?? []) as (string | null)[], tenant) ?? [])
-    if (views.length !== ids.length) throw new FleetError('UNAVAILABLE', 'Redis lost records of the batch')
-    return { id: batch, jobs: views }
+      const [outcome, id = job.id] = readReply('fleetEnqueue', reply)
+      return { ...job, id, isNew: outcome === 'created' }
+    })
+    await placeMany(made)
+    return { id: batch, items: made.map(({ id, customId }) => ({ id, customId })), created }
+  }
+
+  /** The id of a batch, the same for each call with its key. */
+  async function batchId(tenant: string, items: BatchEnqueueRequest['items'], key: string | undefined) {
+    const id = newBatchId()
+    if (key === undefined) return { id, created: true }
+    const body = sha256(
+      canonicalJson({ batch: items.map(({ spec, customId }) => ({ spec, customId: customId ?? null })) }),
+    )
+    const args = [options.prefix, id, body, LIMITS.idempotencyMs]
+    const [outcome, known = id] = await runScript(client, 'fleetKeyBatch', keys.idempotency(tenant, sha256(key)), args)
+    if (outcome === 'mismatch') throw mismatch(undefined)
+    return { id: known, created: outcome === 'created' }
+  }
+
+  /** Puts into the queue what is new, and what an earlier call recorded and did not live to place. */
+  async function placeMany(jobs: readonly (NewJob & { isNew: boolean })[]): Promise<void> {
+    const known = jobs.filter(({ isNew }) => !isNew).map(({ id }) => id)
+    const marks = known.length === 0 ? [] : await client.zmscore(keys.unplaced, known)
+    const lost = new Set(known.filter((_, at) => marks[at] !== null))
+    const missing = jobs.filter(({ id, isNew }) => isNew || lost.has(id))
+    if (missing.length === 0) return
+    await placement.placeAll(missing)
   }
 
   async function retry(tenant: string, id: string): Promise<JobView | undefined> {
@@ -147,12 +168,12 @@ export function createProducer(
           enqueueOne({ id: newJobId(), tenant, spec, idempotencyKey, retryOf }),
         ),
       ),
-    enqueueBatch: (tenant, items) =>
+    enqueueBatch: (request) =>
       call(
         checkWebhooks(
-          tenant,
-          items.map(({ spec }, at) => ({ id: spec.webhook, path: `jobs.${at}.webhook` })),
-        ).then(() => enqueueMany(tenant, items)),
+          request.tenant,
+          request.items.map(({ spec }, at) => ({ id: spec.webhook, path: `jobs.${at}.webhook` })),
+        ).then(() => enqueueMany(request)),
         BATCH_CALL_MS,
       ),
     get: (tenant, id) => call(readView(client, keys, tenant, id)),
@@ -170,6 +191,11 @@ export function createProducer(
 /** A tenant's name becomes part of keys; one with a separator in it could reach into another's. */
 function checkTenant(tenant: string): void {
   if (!TENANT_PATTERN.test(tenant)) throw new FleetError('INVALID_REQUEST', 'the tenant is not a tenant name')
+}
+
+function mismatch(jobId: string | undefined): FleetError {
+  const message = 'the idempotency key was used for another body'
+  return new FleetError('IDEMPOTENCY_MISMATCH', message, { jobId, retryable: false })
 }
 
 function sha256(text: string): string {

@@ -7,7 +7,7 @@ import { APPEND } from './scripts/append.js'
 import { BEAT } from './scripts/beat.js'
 import { BEGIN } from './scripts/begin.js'
 import { CANCEL } from './scripts/cancel.js'
-import { ENQUEUE } from './scripts/enqueue.js'
+import { ENQUEUE, KEY_BATCH } from './scripts/enqueue.js'
 import { NOTE } from './scripts/note.js'
 import { PRELUDE } from './scripts/prelude.js'
 import { QUARANTINE } from './scripts/quarantine.js'
@@ -23,6 +23,7 @@ import { TICK, TICK_NOTE } from './scripts/tick.js'
 
 const SCRIPTS = {
   fleetEnqueue: ENQUEUE,
+  fleetKeyBatch: KEY_BATCH,
   fleetBegin: BEGIN,
   fleetAppend: APPEND,
   fleetSettle: SETTLE,

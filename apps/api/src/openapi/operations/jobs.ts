@@ -45,11 +45,24 @@ export const eventsHeaderSchema = z.object({
   'Last-Event-ID': position.describe('As `after`, and wins over it: browsers send it when they reconnect.'),
 })
 
+const idempotencyHeaderSchema = z.object({
+  'Idempotency-Key': z
+    .string()
+    .regex(IDEMPOTENCY_KEY_PATTERN)
+    .optional()
+    .describe('1 to 255 printable ASCII characters, kept for 24 h.'),
+})
+
 const params = z.object({ id: z.string().regex(JOB_ID_PATTERN).describe('Id of the job.') })
 
 const jobReply = (description: string, example: unknown): Reply => ({
   description,
   content: { type: 'application/json', schema: jobViewSchema, example },
+})
+
+const batchReply = (description: string): Reply => ({
+  description,
+  content: { type: 'application/json', schema: batchReplySchema, example: EXAMPLES.batchReply },
 })
 
 /** `/v1/jobs` and what is below it. */
@@ -63,13 +76,7 @@ export const jobOperations = {
       'The job is kept in Redis before it is answered. With an `Idempotency-Key` the call is safe to repeat for 24 h: ' +
       'the same key with the same body gives the same job.',
     scope: 'enqueue',
-    headers: z.object({
-      'Idempotency-Key': z
-        .string()
-        .regex(IDEMPOTENCY_KEY_PATTERN)
-        .optional()
-        .describe('1 to 255 printable ASCII characters, kept for 24 h.'),
-    }),
+    headers: idempotencyHeaderSchema,
     body: {
       schema: jobSpecSchema,
       limitBytes: LIMITS.jobBodyBytes,
@@ -89,19 +96,21 @@ export const jobOperations = {
     path: '/v1/jobs/batch',
     tag: 'jobs',
     summary: 'Enqueue up to 1,000 prompts',
-    description: 'All are checked before any is enqueued. An `Idempotency-Key` is refused here.',
+    description:
+      'All are checked before any is enqueued. With an `Idempotency-Key` the call is safe to repeat for 24 h: the same ' +
+      'key with the same jobs completes what was begun, and gives the same ids.',
     scope: 'enqueue',
+    headers: idempotencyHeaderSchema,
     body: {
       schema: batchRequestSchema,
       limitBytes: LIMITS.batchBodyBytes,
       examples: { 'two prompts': EXAMPLES.batchRequest },
     },
     replies: {
-      202: {
-        description: 'All enqueued; the ids are in the order of the jobs.',
-        content: { type: 'application/json', schema: batchReplySchema, example: EXAMPLES.batchReply },
-      },
+      200: batchReply('The batch that an earlier call with this key and these jobs made.'),
+      202: batchReply('All enqueued; the ids are in the order of the jobs.'),
     },
+    errors: ['IDEMPOTENCY_MISMATCH'],
   },
   listJobs: {
     method: 'get',

@@ -50,3 +50,17 @@ end
 create_job(tenant, delay, batch, session, 10)
 return { 'created', ID }
 `
+
+/**
+ * Gives an idempotency key of a batch its batch id. KEYS[1] is the key's entry; ARGV[2] is the new batch id, [3] hash of
+ * the jobs, [4] how long the key is kept, ms. Answers as `ENQUEUE` does, with a batch id.
+ */
+export const KEY_BATCH = `
+local known = redis.call('GET', KEYS[1])
+if known then
+  local id, hash = string.match(known, '^(%S+) (%S+)$')
+  return { hash == ARGV[3] and 'known' or 'mismatch', id }
+end
+redis.call('SET', KEYS[1], ID .. ' ' .. ARGV[3], 'PX', ARGV[4])
+return { 'created', ID }
+`
