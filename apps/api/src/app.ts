@@ -1,6 +1,6 @@
 import type { ApiKey, JobPolicy } from '@claude-fleet/core'
 import { answerProblem, logRequests, nameRequest, notFound, requireHost, type SseOptions } from '@claude-fleet/http'
-import type { Admin, EventReader, Producer, Schedules } from '@claude-fleet/queue'
+import type { Admin, EventReader, Producer, Schedules, Webhooks } from '@claude-fleet/queue'
 import express, { type Express, type RequestHandler } from 'express'
 import helmet from 'helmet'
 import type { Logger } from 'pino'
@@ -12,12 +12,17 @@ import { addFleetRoutes } from './routes/fleet.js'
 import { addJobRoutes } from './routes/jobs.js'
 import { addScheduleRoutes } from './routes/schedules.js'
 import { addServiceRoutes } from './routes/service.js'
+import { addWebhookRoutes } from './routes/webhooks.js'
+import type { AddressPolicy } from './webhooks/address.js'
 
 export interface AppDeps {
   producer: Producer
   reader: EventReader
   admin: Admin
   schedules: Schedules
+  webhooks: Webhooks
+  /** Where webhooks may be sent. */
+  addresses: AddressPolicy
   /** Rejects when Redis does not answer. */
   ping: () => Promise<unknown>
   /** Aborts when the server stops. */
@@ -44,6 +49,7 @@ export function createApp(deps: AppDeps, options: AppOptions): Express {
   app.use('/v1', authenticate(createAuthenticator(options.keys)))
   addJobRoutes(app, { ...deps, streamOpened: metrics.streamOpened }, options)
   addScheduleRoutes(app, deps.schedules, options)
+  addWebhookRoutes(app, deps)
   addFleetRoutes(app, deps.admin)
   app.use(notFound)
   app.use(answerProblem)

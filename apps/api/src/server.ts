@@ -8,9 +8,13 @@ import {
   createEventReader,
   createProducer,
   createSchedules,
+  createWebhooks,
+  type Courier,
 } from '@claude-fleet/queue'
 import type { Logger } from 'pino'
 import { createApp, type AppDeps } from './app.js'
+import { createAddressPolicy } from './webhooks/address.js'
+import { startDelivery } from './webhooks/delivery.js'
 
 export interface ApiDeps {
   log: Logger
@@ -30,17 +34,21 @@ export type ApiService = HttpServer
 
 const STALL_MS = 60_000
 const STOP_MS = 10_000
+/** What requests to receivers of webhooks get when the process stops, ms; then whoever comes after makes them. */
+const DELIVERY_STOP_MS = 3_000
 
 /**
  * Starts the API: connects to Redis, checks that it is fit for jobs, listens. Rejects with FleetError when Redis cannot
  * be used and with SettingsError when it cannot listen; nothing is left open then.
  */
 export async function startApi(settings: ApiSettings, { log }: ApiDeps, options: ApiOptions = {}): Promise<ApiService> {
+  const addresses = createAddressPolicy(settings.webhooks.allow)
   const redis = await connectRedis({ url: settings.redisUrl, name: 'claude-fleet-api', log, mode: 'api' })
   const queue = { redis, log }
   const closing = new AbortController()
   // One listener for every open stream is what it is for; Node 20 takes more than ten for a leak.
   setMaxListeners(0, closing.signal)
+  let delivery: Pick<Courier, 'stop'> | undefined
   try {
     await checkRedis(redis)
     const deps: AppDeps = {
@@ -48,6 +56,8 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
       reader: createEventReader(queue, settings),
       admin: createAdmin(queue, settings),
       schedules: createSchedules(queue, settings),
+      webhooks: createWebhooks(queue, { prefix: settings.prefix, secretKeys: settings.webhooks.secretKeys }),
+      addresses,
       ping: () => redis.ping(),
       closing: closing.signal,
       log,
@@ -58,6 +68,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
     // Checked when settings are read, and again here: without keys this is all that stands before the network.
     if (keys.length === 0 && !isLoopback(host))
       throw new SettingsError('FLEET_API_HOST', 'is not loopback without keys')
+    delivery = await startDelivery({ addresses, log }, settings)
     const server = await startHttpServer(app, {
       host,
       port,
@@ -65,13 +76,20 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
       closing,
       stopMs: options.stopMs ?? STOP_MS,
       async close() {
-        await Promise.all([deps.producer.close(), deps.schedules.close(), deps.reader.close(), deps.admin.close()])
+        await Promise.all([
+          delivery?.stop(DELIVERY_STOP_MS),
+          deps.producer.close(),
+          deps.schedules.close(),
+          deps.reader.close(),
+          deps.admin.close(),
+        ])
         await redis.close()
       },
     })
     log.info({ url: server.url, keys: keys.length }, 'the API listens')
     return server
   } catch (error) {
+    await delivery?.stop(0)
     await redis.close()
     throw error
   }

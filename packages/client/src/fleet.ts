@@ -20,6 +20,7 @@ import { createPatience } from './patience.js'
 import { createScheduleCalls, type ScheduleCalls } from './schedules.js'
 import { linkSignals } from './signals.js'
 import type { Transport } from './transport.js'
+import { createFleetWebhooks, type FleetWebhooks } from './webhooks.js'
 
 export type { BatchInput, JobsQuery } from './input.js'
 
@@ -80,6 +81,8 @@ export interface FleetClient {
   stats(options?: CallOptions): Promise<Stats>
   /** Asks a worker to claim nothing more, finish and exit. Throws FleetError `NOT_FOUND` when none has this id. */
   drainWorker(id: string, options?: CallOptions): Promise<void>
+  /** The tenant's endpoints that are told when jobs end. Over HTTP only. */
+  readonly webhooks: FleetWebhooks
   /** Ends every call in progress and closes the connection. May be called more than once. */
   close(): Promise<void>
 }
@@ -190,6 +193,7 @@ export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs
       if (!WORKER_ID_PATTERN.test(id)) throw new FleetError('NOT_FOUND', 'there is no such live worker')
       return call(options?.signal, (signal) => transport.drainWorker(id, signal))
     },
+    webhooks: createFleetWebhooks(transport.webhooks, call),
     async close() {
       closing.abort(new FleetError('UNAVAILABLE', 'this client is closed', { retryable: false }))
       await transport.close()

@@ -1,9 +1,12 @@
 export { FleetClient, type ConnectOptions, type HttpOptions, type RedisOptions } from './connect.js'
 export type { BatchInput, CallOptions, EnqueueOptions, EventsOptions, Job, JobsQuery } from './fleet.js'
 export type { ScheduleCalls } from './schedules.js'
+export { verifyWebhook, type WebhookHeaders } from './webhook.js'
+export type { FleetWebhooks } from './webhooks.js'
 export { FleetError, isFleetError } from '@claude-fleet/core'
 export type {
   BatchReply,
+  DeliveryView,
   ErrorCode,
   JobInput,
   JobPage,
@@ -16,5 +19,10 @@ export type {
   ScheduleView,
   Stats,
   StreamEvent,
+  WebhookInput,
+  WebhookPatch,
+  WebhookPayload,
+  WebhookView,
+  WebhookWithSecret,
   WorkerView,
 } from '@claude-fleet/core'

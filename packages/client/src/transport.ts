@@ -1,5 +1,6 @@
 import type {
   BatchReply,
+  DeliveryView,
   JobListQuery,
   JobPage,
   JobView,
@@ -13,6 +14,10 @@ import type {
   ScheduleView,
   Stats,
   StreamEvent,
+  WebhookInput,
+  WebhookPatch,
+  WebhookView,
+  WebhookWithSecret,
   WorkerView,
 } from '@claude-fleet/core'
 import type { ValidBatchItem, ValidJob } from './input.js'
@@ -39,6 +44,7 @@ export interface Transport {
   workers(signal: AbortSignal): Promise<WorkerView[]>
   stats(signal: AbortSignal): Promise<Stats>
   drainWorker(id: string, signal: AbortSignal): Promise<void>
+  webhooks: WebhookTransport
   close(): Promise<void>
 }
 
@@ -55,4 +61,16 @@ export interface ScheduleTransport {
   remove(id: string, signal: AbortSignal): Promise<void>
   history(id: string, signal: AbortSignal): Promise<ScheduleRun[]>
   run(id: string, signal: AbortSignal): Promise<JobView>
+}
+
+/** The calls on webhooks, as of `Transport`. */
+export interface WebhookTransport {
+  create(input: WebhookInput, signal: AbortSignal): Promise<WebhookWithSecret>
+  list(signal: AbortSignal): Promise<WebhookView[]>
+  get(id: string, signal: AbortSignal): Promise<WebhookView>
+  update(id: string, patch: WebhookPatch, signal: AbortSignal): Promise<WebhookView>
+  delete(id: string, signal: AbortSignal): Promise<void>
+  rotate(id: string, overlapMs: number, signal: AbortSignal): Promise<WebhookWithSecret>
+  deliveries(id: string, limit: number, signal: AbortSignal): Promise<DeliveryView[]>
+  test(id: string, signal: AbortSignal): Promise<DeliveryView>
 }

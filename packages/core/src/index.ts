@@ -157,6 +157,7 @@ export {
   type ClientSettings,
   type JobPolicy,
   type QueueSettings,
+  type WebhookSettings,
   type WorkerSettings,
 } from './settings/settings.js'
 export { readBoardSettings, type BoardSettings } from './settings/board.js'

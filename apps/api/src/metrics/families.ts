@@ -24,7 +24,7 @@ export function familiesOf(fleet: FleetMetrics): Family[] {
   return [...gaugesOf(fleet), ...countersOf(fleet), ...histogramsOf(fleet)]
 }
 
-function gaugesOf({ jobs, oldestWaitingMs, workers }: FleetMetrics): Family[] {
+function gaugesOf({ jobs, oldestWaitingMs, workers, webhooks }: FleetMetrics): Family[] {
   const each = (value: (worker: FleetMetrics['workers'][number]) => number) =>
     workers.map((worker) => ({ value: value(worker), labels: { worker: worker.id } }))
   const running = workers.reduce((sum, worker) => sum + worker.running, 0)
@@ -36,6 +36,9 @@ function gaugesOf({ jobs, oldestWaitingMs, workers }: FleetMetrics): Family[] {
     ),
     gauge('claude_fleet_oldest_waiting_seconds', 'Age of the oldest job that could run now; 0 when there is none', [
       one(oldestWaitingMs / 1_000),
+    ]),
+    gauge('claude_fleet_webhook_deliveries_pending', 'Deliveries of webhooks that are still to be made', [
+      one(webhooks.pending),
     ]),
     gauge('claude_fleet_workers', 'Live workers', [one(workers.length)]),
     gauge('claude_fleet_attempts_running', 'Attempts in progress', [one(running)]),
@@ -64,6 +67,7 @@ function gaugesOf({ jobs, oldestWaitingMs, workers }: FleetMetrics): Family[] {
 
 function countersOf(fleet: FleetMetrics): Family[] {
   const { ended, pool, tokens } = fleet
+  const { delivered, failed, withdrawn, dropped, disabled, requests } = fleet.webhooks
   const ends: Sample[] = [
     { value: ended.completed, labels: { state: 'completed', code: '' } },
     { value: ended.cancelled, labels: { state: 'cancelled', code: '' } },
@@ -100,6 +104,21 @@ function countersOf(fleet: FleetMetrics): Family[] {
       one(fleet.rescued),
     ]),
     counter('claude_fleet_locks_reclaimed_total', 'Lapsed locks that their owners took back', [one(fleet.reclaimed)]),
+    counter(
+      'claude_fleet_webhook_deliveries_total',
+      'Deliveries of webhooks that ended: delivered, given up, withdrawn with their endpoint, or not recorded because too many waited',
+      byLabel('status', { delivered, failed, withdrawn, dropped }),
+    ),
+    counter(
+      'claude_fleet_webhook_requests_total',
+      'Requests to receivers of webhooks, by what came of them',
+      byLabel('result', { ...requests }),
+    ),
+    counter(
+      'claude_fleet_webhooks_disabled_total',
+      'Endpoints of webhooks that were disabled because they were gone or failed',
+      [one(disabled)],
+    ),
   ]
 }
 

@@ -1,6 +1,7 @@
 import {
   jobSpecSchema,
   type BatchReply,
+  type DeliveryView,
   type JobInput,
   type JobPage,
   type JobResult,
@@ -10,6 +11,8 @@ import {
   type ScheduleRun,
   type ScheduleView,
   type Stats,
+  type WebhookInput,
+  type WebhookView,
   type WorkerView,
 } from '@claude-fleet/core'
 
@@ -164,7 +167,49 @@ const eventStream = [
   .map((event) => `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
   .join('')
 
+const HOOK = 'wh_abcdefghijklmnopqrstuvwxyz'
+const webhookRequest: WebhookInput = {
+  url: 'https://example.com/fleet',
+  events: ['job.failed'],
+  description: 'tells the people on call',
+}
+const webhook: WebhookView = {
+  id: HOOK,
+  url: 'https://example.com/fleet',
+  events: ['job.failed'],
+  description: 'tells the people on call',
+  enabled: true,
+  createdAt: CREATED,
+  updatedAt: CREATED,
+  pending: 0,
+  failures: 0,
+  lastSuccessAt: CREATED + 6_000,
+}
+const delivery: DeliveryView = {
+  id: `${ID}_failed_${HOOK}`,
+  type: 'job.failed',
+  job: ID,
+  status: 'pending',
+  attempts: 1,
+  createdAt: CREATED + 5_244,
+  lastAttemptAt: CREATED + 5_300,
+  nextAttemptAt: CREATED + 10_600,
+  statusCode: 503,
+  error: 'answered 503',
+}
+
 export const EXAMPLES = {
+  webhookRequest,
+  webhook,
+  webhookWithSecret: { ...webhook, secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' },
+  delivery,
+  testDelivery: {
+    id: `test_0123456789abcdef_${HOOK}`,
+    type: 'webhook.test',
+    status: 'pending',
+    attempts: 0,
+    createdAt: CREATED,
+  } satisfies DeliveryView,
   jobRequest,
   fullJobRequest,
   batchRequest: {

@@ -40,6 +40,7 @@ export interface Reply {
 export const TAGS = {
   jobs: 'Prompts, from being enqueued to their one outcome.',
   schedules: 'Prompts that come again at the times of a cron expression.',
+  webhooks: 'Addresses that are told when jobs end, by the Standard Webhooks specification.',
   fleet: 'The workers and the figures.',
   service: 'The API itself: health, metrics, this document. No key is needed.',
 } as const

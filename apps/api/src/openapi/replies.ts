@@ -38,7 +38,7 @@ const MEANINGS: Partial<Record<ErrorCode, string>> = {
     'The key lacks the scope, the operator does not allow it, or (without keys) `Host` or `Origin` is foreign.',
   NOT_FOUND: 'There is none, or it is of another tenant.',
   METHOD_NOT_ALLOWED: 'This path has no such method; `Allow` names those it has.',
-  CONFLICT: 'Its state does not allow it: its job has not ended, or there are as many as there may be.',
+  CONFLICT: 'Its state does not allow it: its job has not ended, it is disabled, or there are as many as there may be.',
   PAYLOAD_TOO_LARGE: 'The body, or a prompt in it, is too long.',
   UNSUPPORTED_MEDIA_TYPE: 'The body is not `application/json` in UTF-8.',
   IDEMPOTENCY_MISMATCH: 'The `Idempotency-Key` was used with another body.',

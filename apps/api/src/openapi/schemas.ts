@@ -3,6 +3,8 @@ import {
   batchItemSchema,
   batchReplySchema,
   batchRequestSchema,
+  deliveryListSchema,
+  deliveryViewSchema,
   drainReplySchema,
   healthSchema,
   jobErrorSchema,
@@ -22,6 +24,12 @@ import {
   statsSchema,
   streamEventSchema,
   usageSchema,
+  webhookInputSchema,
+  webhookListSchema,
+  webhookPatchSchema,
+  webhookPayloadSchema,
+  webhookSecretSchema,
+  webhookViewSchema,
   workerListSchema,
   workerViewSchema,
 } from '@claude-fleet/core'
@@ -39,6 +47,8 @@ const REQUESTS = {
   BatchItem: batchItemSchema,
   ScheduleRequest: scheduleSpecSchema,
   SchedulePatch: schedulePatchSchema,
+  WebhookRequest: webhookInputSchema,
+  WebhookPatch: webhookPatchSchema,
 }
 
 const REPLIES = {
@@ -58,6 +68,12 @@ const REPLIES = {
   WorkerList: workerListSchema,
   DrainReply: drainReplySchema,
   Stats: statsSchema,
+  Webhook: webhookViewSchema,
+  WebhookWithSecret: webhookSecretSchema,
+  WebhookList: webhookListSchema,
+  WebhookDelivery: deliveryViewSchema,
+  WebhookDeliveryList: deliveryListSchema,
+  WebhookPayload: webhookPayloadSchema,
   PoolCounters: poolCountersSchema,
   Health: healthSchema,
   OpenApiDocument: openApiDocumentSchema,

@@ -8,12 +8,14 @@ import { fleetOperations } from '../openapi/operations/fleet.js'
 import { jobOperations } from '../openapi/operations/jobs.js'
 import { scheduleOperations } from '../openapi/operations/schedules.js'
 import { serviceOperations } from '../openapi/operations/service.js'
+import { webhookOperations } from '../openapi/operations/webhooks.js'
 import { renderPage } from '../openapi/page/page.js'
 
 /** Every operation that is served. */
 export const OPERATIONS: Operations = {
   ...jobOperations,
   ...scheduleOperations,
+  ...webhookOperations,
   ...fleetOperations,
   ...serviceOperations,
 }

@@ -4,6 +4,7 @@ import type { Transport } from '../transport.js'
 import { createHttpSchedules } from './schedules.js'
 import { sendForJson, type HttpEndpoint, type HttpRequest } from './request.js'
 import { streamEvents } from './stream.js'
+import { createHttpWebhooks } from './webhooks.js'
 
 const CALL_MS = 30_000
 /** A batch is up to 16 MiB, over any line. */
@@ -63,6 +64,7 @@ export function createHttpTransport(endpoint: HttpEndpoint): Transport {
     async drainWorker(id, signal) {
       await ask({ method: 'POST', path: `v1/workers/${encodeURIComponent(id)}/drain` }, drainingSchema, signal)
     },
+    webhooks: createHttpWebhooks(endpoint),
     close: async () => undefined,
   }
 }

@@ -59,6 +59,16 @@ export async function connectRedisTransport(endpoint: RedisEndpoint): Promise<Tr
     workers: operatorsOnly,
     stats: operatorsOnly,
     drainWorker: operatorsOnly,
+    webhooks: {
+      create: apiOnly,
+      list: apiOnly,
+      get: apiOnly,
+      update: apiOnly,
+      delete: apiOnly,
+      rotate: apiOnly,
+      deliveries: apiOnly,
+      test: apiOnly,
+    },
     close: () => (closed ??= close()),
   }
 }
@@ -68,6 +78,11 @@ async function operatorsOnly(): Promise<never> {
   throw new FleetError('FORBIDDEN', "operators' calls go to the API: connect with its url and a key", {
     retryable: false,
   })
+}
+
+/** The secrets of webhooks are encrypted with a key that the API alone has. */
+async function apiOnly(): Promise<never> {
+  throw new FleetError('FORBIDDEN', 'calls on webhooks go to the API: connect with its url', { retryable: false })
 }
 
 function found<T>(id: string, value: T | undefined): T {

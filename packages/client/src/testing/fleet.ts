@@ -55,6 +55,7 @@ export async function openTestFleet(redisUrl: string) {
     prefix,
     logLevel: 'silent',
     retentionMs,
+    webhooks: { secretKeys: [randomBytes(32)], allow: ['127.0.0.1'] },
   }
   let api: ApiService = await startApi(settings, { log: QUIET })
   const proxy = await startCheckingProxy(api.url, await readConformance(api.url))

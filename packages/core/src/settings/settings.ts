@@ -25,6 +25,14 @@ export interface ApiSettings extends QueueSettings {
   /** Empty: no keys, which only loopback may have. */
   keys: readonly ApiKey[]
   policy: JobPolicy
+  webhooks: WebhookSettings
+}
+
+export interface WebhookSettings {
+  /** 32 bytes each; the first encrypts, all decrypt. Empty: no webhooks. */
+  secretKeys: readonly Uint8Array[]
+  /** Host names, addresses and CIDRs of internal receivers. */
+  allow: readonly string[]
 }
 
 export interface WorkerSettings extends QueueSettings {
@@ -82,7 +90,14 @@ export function readApiSettings(source: SettingsSource): ApiSettings {
       `${JSON.stringify(read.FLEET_API_HOST)} is not loopback, so FLEET_API_KEYS or FLEET_API_KEYS_FILE must be set`,
     )
   }
-  return { ...queueSettings(read), host: read.FLEET_API_HOST, port: read.FLEET_API_PORT, keys, policy: jobPolicy(read) }
+  return {
+    ...queueSettings(read),
+    host: read.FLEET_API_HOST,
+    port: read.FLEET_API_PORT,
+    keys,
+    policy: jobPolicy(read),
+    webhooks: { secretKeys: read.FLEET_WEBHOOK_KEY ?? [], allow: read.FLEET_WEBHOOK_ALLOW },
+  }
 }
 
 /**

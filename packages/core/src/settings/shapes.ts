@@ -70,6 +70,25 @@ export const apiShape = {
       '`tenant:sha256-hex-of-key[:scope+scope]`, separated by commas or line breaks; scopes `enqueue`, `read`, `admin`',
     unset: 'no key is asked for, and only loopback may be listened on',
   }),
+  FLEET_WEBHOOK_KEY: value.secretKeys.optional().meta({
+    description:
+      'Encrypts the secrets of webhooks in Redis. Of several keys the first encrypts and all decrypt, so that one can be replaced.',
+    unset: 'there are no webhooks: their calls answer 403',
+  }),
+  FLEET_WEBHOOK_ALLOW: value.commaList
+    .default([])
+    .superRefine((entries, context) => {
+      for (const entry of entries) {
+        if (!/^([A-Za-z0-9.:_-]{1,253})(\/\d{1,3})?$/.test(entry)) {
+          context.addIssue(`has ${JSON.stringify(entry)}, which is no host, address or CIDR`)
+        }
+      }
+    })
+    .meta({
+      description:
+        'Internal receivers of webhooks: they may have private addresses, and `http`. All others need a public address and `https`.',
+      allowed: 'host names, addresses and CIDRs, comma separated',
+    }),
 }
 
 export const boardShape = {

@@ -67,6 +67,23 @@ export const absolutePath = z
   .refine((value) => value.startsWith('/') && !value.includes('\0'), 'is not an absolute path')
   .meta({ allowed: 'absolute path' })
 
+/** Keys of 32 bytes each, comma separated; hexadecimal or base64. The message never repeats the value. */
+export const secretKeys = z
+  .string()
+  .transform((text, context) =>
+    text.split(',').map((entry) => {
+      const key = parseKey(entry.trim())
+      if (key === undefined) context.addIssue('is not a key of 32 bytes, in hexadecimal or base64')
+      return key ?? new Uint8Array()
+    }),
+  )
+  .meta({ allowed: '32 random bytes in hexadecimal or base64; several, comma separated' })
+
+function parseKey(text: string): Uint8Array | undefined {
+  if (/^[0-9a-f]{64}$/i.test(text)) return new Uint8Array(Buffer.from(text, 'hex'))
+  return /^[A-Za-z0-9+/_-]{43}=?$/.test(text) ? new Uint8Array(Buffer.from(text, 'base64')) : undefined
+}
+
 /** A comma separated list; blanks around entries do not count. */
 export const commaList = z.string().transform((value) =>
   value

@@ -24,7 +24,7 @@ test('the page and the document need no key, and the page may load nothing', asy
     /^default-src 'none';style-src 'sha256-[^']+';base-uri 'none';form-action 'none';frame-ancestors 'none'$/,
   )
   const page = await reply.text()
-  expect(page).not.toMatch(/<script|<link|<img|style=|https?:\/\//)
+  expect(page).not.toMatch(/<script|<link|<img|style=|(href|src|action)="?'?(https?:)?\/\/|url\(/)
 })
 
 test('every call and every shape has its place, and every link leads to one', async () => {
