@@ -27,7 +27,7 @@ import {
 import { loggedAttempt } from './attempt-log.js'
 import { createCredentialGate } from './credential-gate.js'
 import { createHealthFiles, type HealthFiles } from './health-files.js'
-import { capacityOf } from './host/capacity.js'
+import { capacityOf, SESSION_MAX_BYTES } from './host/capacity.js'
 import { readHostResources } from './host/resources.js'
 import { createRedactor, secretsOf } from './redactor.js'
 import { createRunAttempt } from './run-attempt.js'
@@ -79,10 +79,11 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const redact = createRedactor(environments)
     const traces = await openTraces(settings, { redact, secrets: secretsOf(environments), log })
     const start = await createSessionStarter({ claude, path, care, traceStart: traces !== undefined })
-    const onSpareLost = (error: unknown) => log.warn({ err: error }, 'a spare claude process was lost; no job was')
+    const onSpareLost = (error: unknown) => log.warn({ err: error }, 'an idle claude process was lost; no job was')
+    const onNotReusable = (why: string) => log.debug({ why }, 'a claude process that had served is not used again')
     const pool = createSessionPool(
-      { startSession: timedStart(start, tally), onLeak, onSpareLost },
-      { max: limit, spares, idleMs: settings.sessionIdleMs, parallelStarts },
+      { startSession: timedStart(start, tally), onLeak, onSpareLost, onNotReusable },
+      { max: limit, spares, idleMs: settings.sessionIdleMs, parallelStarts, maxBytes: SESSION_MAX_BYTES },
     )
     const attempts = { pool: timedAcquire(pool, tally), sessionSpec: createSessionSpecSource(settings), redact, traces }
     const run = createRunAttempt({ ...attempts, log, now: Date.now, random: Math.random }, { workerId })

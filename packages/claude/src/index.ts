@@ -7,7 +7,8 @@ export {
   type FindClaudeOptions,
 } from './launch/binary.js'
 export { createSessionStarter, type SessionStarterOptions } from './starter.js'
-export { createSessionPool, type SessionPoolDeps, type SessionPoolOptions, type StartSession } from './pool/pool.js'
+export { createSessionPool, type SessionPoolDeps, type StartSession } from './pool/pool.js'
+export type { SessionPoolOptions } from './pool/options.js'
 export { launchKey, reuseKey } from './pool/keys.js'
 export { verdict } from './verdict.js'
 export { createProcessCare, type ProcessCare, type ProcessCareEvent, type ProcessCareOptions } from './care/care.js'

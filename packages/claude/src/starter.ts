@@ -13,7 +13,7 @@ export interface SessionStarterOptions {
   care?: ProcessCare
   /** Put before the command; must exec. Default: nothing. */
   spawnWrapper?: readonly string[]
-  /** Defaults: startup 30 s, interrupt 2 s, term 3 s, kill 10 s. */
+  /** Defaults: startup 30 s, interrupt 2 s, reset 5 s, term 3 s, kill 10 s. */
   times?: Partial<SessionTimes>
   /** Longest line of claude's stdout, bytes; 64 MiB unless set. A line holds a whole answer. */
   maxLineBytes?: number
@@ -28,7 +28,7 @@ export interface SessionStarterOptions {
 const KIB = 1024
 const MIB = 1024 * KIB
 
-const TIMES: SessionTimes = { startupMs: 30_000, interruptMs: 2_000, termMs: 3_000, killMs: 10_000 }
+const TIMES: SessionTimes = { startupMs: 30_000, interruptMs: 2_000, resetMs: 5_000, termMs: 3_000, killMs: 10_000 }
 
 /** Makes the `startSession` of a pool from the real claude. */
 export async function createSessionStarter(options: SessionStarterOptions): Promise<StartSession> {

@@ -48,8 +48,20 @@ export interface ClaudeSession {
    * asked between turns: a process with any may not be given to another job.
    */
   strays(): Promise<number[]>
-  /** Would a start bring the same now? False once the claude file or the folder it works in is another one. */
+  /**
+   * Can it be the same as a later start at all? Not in a git repository, whose state is read at the start, and not in a
+   * trusted workspace, whose settings are: there every lease gets a start of its own.
+   */
+  readonly lasts: boolean
+  /** Would a start bring the same now? False once the claude file or the folder it works in is another one, or it has died. */
   isCurrent(): Promise<boolean>
+  /**
+   * Makes it as new after a turn that succeeded: no conversation, another session id, empty folders, nothing running.
+   * Resolves to why that is not proven, and it may not serve another job; undefined when it is. Never rejects.
+   */
+  reset(): Promise<string | undefined>
+  /** Resident memory of claude, bytes; undefined where it is not known. */
+  memoryBytes(): Promise<number | undefined>
   /** Ends the process and everything it started. Resolves when none of them lives. Safe to call twice. */
   close(): Promise<void>
   /** Resolves when the process has ended, however it did. */
@@ -164,14 +176,36 @@ export type Verdict =
 export interface Lease extends AsyncDisposable {
   readonly session: ClaudeSession
   readonly start: StartKind
-  /** Healthy: the process may serve again. Throws when the lease was already given back. Resolves once it is settled. */
+  /**
+   * The attempt succeeded: the process serves again where it proves to be as new, else it is ended. Throws when the lease
+   * was already given back. Resolves once that is decided.
+   */
   release(): Promise<void>
   /** Not to be used again: resolves when no process of it lives. Throws when the lease was already given back. */
   discard(): Promise<void>
 }
 
-/** Why a process was ended; `room`: another spec had more need of its place. */
-export type DestroyReason = 'used' | 'discarded' | 'idle' | 'room' | 'outdated' | 'died' | 'given up' | 'drained'
+/**
+ * Why a process was ended.
+ * - `used`: it had served, and none is kept; `not reusable`: nor was it proven to be as new;
+ * - `turns`, `age`, `memory`: it had served, lived or grown enough; `idle`: nobody wanted it for long;
+ * - `room`: another spec had more need of its place; `outdated`: a start would bring another claude or folder;
+ * - `died`: by itself; `given up`: nobody wanted it any more when it was ready;
+ * - `discarded`: the attempt did not succeed; `drained`: the pool was.
+ */
+export type DestroyReason =
+  | 'used'
+  | 'not reusable'
+  | 'turns'
+  | 'age'
+  | 'memory'
+  | 'idle'
+  | 'room'
+  | 'outdated'
+  | 'died'
+  | 'given up'
+  | 'discarded'
+  | 'drained'
 
 export interface PoolStats {
   created: number
@@ -185,16 +219,19 @@ export interface PoolStats {
   leased: number
   /** Started and unused now. */
   spares: number
+  /** Used, as new again, and not leased now. */
+  idle: number
   waiting: number
 }
 
 export interface SessionPool {
   /**
-   * A session for `spec`: a spare that fits, else one that is started. Waits in order while `max` are out. Rejects with FleetError
-   * `SPAWN_FAILED` when a process could not be started, with the signal's reason when aborted, and `WORKER_LOST` once
-   * the pool drains.
+   * A session for `spec`: one that has served an equal spec and is as new, else a spare, else one that is started. Waits
+   * in order while `max` are out. Rejects with FleetError `SPAWN_FAILED` when a process could not be started, with the
+   * signal's reason when aborted, with `TIMEOUT` after `timeoutMs` (default: never), and `WORKER_LOST` once the pool
+   * drains. What was begun for it is then the next one's.
    */
-  acquire(spec: SessionSpec, options: { signal: AbortSignal }): Promise<Lease>
+  acquire(spec: SessionSpec, options: { signal: AbortSignal; timeoutMs?: number | undefined }): Promise<Lease>
   stats(): PoolStats
   /** Refuses new and waiting acquires at once and ends what is idle; leased sessions go on. */
   drain(): void

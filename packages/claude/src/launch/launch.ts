@@ -15,6 +15,7 @@ export interface LaunchOptions {
   timeZone?: string | undefined
 }
 
+/** The transcript is kept, in the process's own config folder: a reset finds in it what `/clear` leaves behind. */
 const ARGS = [
   '-p',
   '--input-format=stream-json',
@@ -22,7 +23,6 @@ const ARGS = [
   '--verbose',
   '--include-partial-messages',
   '--strict-mcp-config',
-  '--no-session-persistence',
 ] as const
 
 /**

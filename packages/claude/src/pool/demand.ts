@@ -18,6 +18,8 @@ export interface Demand {
   next(countOf: (key: string) => number, most: number): { key: string; spec: SessionSpec; inMs: number } | undefined
   /** A steady key that has no spare. */
   lacking(countOf: (key: string) => number): boolean
+  /** None can be kept for `key`. */
+  forget(key: string): void
   clear(): void
 }
 
@@ -83,6 +85,7 @@ export function createDemand(memoryMs: number, most: number, now: () => number):
       return soonest
     },
     lacking: (countOf) => inOrder().some(([key, use]) => use.times > 1 && countOf(key) === 0 && use.notBefore <= now()),
+    forget: (key) => void uses.delete(key),
     clear: () => uses.clear(),
   }
 }

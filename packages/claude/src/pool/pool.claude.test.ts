@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { createProcessTable } from '../process/process-table.js'
 import { createSessionStarter } from '../starter.js'
 import { claude, PATH, runTurn, startBench } from '../testing/claude.js'
+import { toldBy } from '../testing/model.js'
 import { verdict } from '../verdict.js'
 import { createSessionPool } from './pool.js'
 
@@ -56,44 +57,37 @@ test('an acquire that is aborted while claude starts leaves nothing of it', asyn
   expect(await ours()).toEqual([])
 })
 
-test('the model receives the same request from a spare as from a cold start; stop leaves no spare', async () => {
+test('the model receives the same from a cold start, a spare and a process that has served; stop leaves none', async () => {
   const { spec, model } = await startBench(() => [{ text: 'fine' }])
   const pool = createSessionPool(
     { startSession: await createSessionStarter({ claude: await claude, path: PATH }) },
-    { max: 1, spares: 1, idleMs: 60_000 },
+    { max: 2, spares: 1, idleMs: 60_000 },
   )
   const wanted = { ...spec, systemPrompt: 'Speak plainly.', model: 'sonnet' }
   const starts: string[] = []
-  const sessionIds: string[] = []
-  for (let job = 0; job < 2; job += 1) {
+  const sessionIds = new Set<string>()
+  const job = async (end: 'release' | 'discard'): Promise<void> => {
     const lease = await pool.acquire(wanted, { signal: never })
     starts.push(lease.start)
     const { facts } = await runTurn(lease.session, 'the prompt')
     expect(verdict(facts)).toMatchObject({ outcome: 'completed', text: 'fine' })
-    sessionIds.push(facts.sessionId)
-    await lease.release()
-    while (pool.stats().spares < 1) await new Promise((resolve) => setTimeout(resolve, 10))
+    sessionIds.add(facts.sessionId)
+    await lease[end]()
   }
+  await job('discard')
+  while (pool.stats().spares < 1) await new Promise((resolve) => setTimeout(resolve, 10))
+  await job('release')
+  await job('release')
   const table = createProcessTable()
   const ours = async (): Promise<number> =>
     (await table.environmentValues('HOME')).filter(({ value }) => value === spec.home).length
   expect(await ours()).toBeGreaterThan(0)
   await pool.stop()
 
-  expect(starts).toEqual(['cold', 'spare'])
-  expect(new Set(sessionIds).size).toBe(2)
-  expect(model.requests).toHaveLength(2)
-  const [cold, spare] = model.requests.map(({ text }) => conversationOf(text))
-  expect(spare).toEqual(cold)
-  expect(cold).toContain('Speak plainly.')
+  expect(starts).toEqual(['cold', 'spare', 'reused'])
+  expect(sessionIds.size).toBe(3)
+  const [cold, ...others] = model.requests.map(toldBy)
+  expect(others).toEqual([cold, cold])
+  expect(JSON.stringify(cold)).toContain('Speak plainly.')
   expect(await ours()).toBe(0)
 })
-
-/** What the model is told, without what names the process or the conversation. */
-function conversationOf(text: string): string {
-  const { system, messages, tools, model } = JSON.parse(text) as Record<string, unknown>
-  return JSON.stringify({ system, messages, tools, model })
-    .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'UUID')
-    .replace(/\d+-\d+-[0-9a-f]{8,}/g, 'FOLDER')
-    .replace(/cch=[0-9a-f]+/g, 'cch')
-}

@@ -74,6 +74,13 @@ export async function isRunning(pid: number): Promise<boolean> {
   return state !== undefined && !['T', 't', 'Z', 'X'].includes(state)
 }
 
+/** Resident memory of a process, bytes; undefined for one that is gone, and where there is no /proc. */
+export async function residentBytes(pid: number): Promise<number | undefined> {
+  const text = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
+  const kib = /^VmRSS:\s+(\d+) kB/m.exec(text)?.[1]
+  return kib === undefined ? undefined : Number(kib) * 1_024
+}
+
 /** undefined for a process that is gone, or dead and not yet reaped. */
 export async function readEntry(pid: number): Promise<ProcessEntry | undefined> {
   const fields = await readStat(pid)

@@ -85,6 +85,10 @@ export const SCHEMAS = {
     command_uuid: z.string(),
     state: z.string(),
   }),
+  conversation_reset: z.object({
+    type: z.literal('conversation_reset'),
+    user_message_uuid: z.string().optional(),
+  }),
   rate_limit_event: z.object({
     type: z.literal('rate_limit_event'),
     rate_limit_info: z.object({
@@ -186,6 +190,25 @@ export const modelUsageSchema = z.record(
     costUSD: tokens,
   }),
 )
+
+/** `system/init`: what a conversation begins with, all fields kept. */
+export const initSchema = z.looseObject({
+  type: z.literal('system'),
+  subtype: z.literal('init'),
+  session_id: z.string(),
+})
+
+/** Reply to `rewind_conversation`. */
+export const rewindReplySchema = z.looseObject({ rewound: z.boolean(), targetMessageUuid: z.string().optional() })
+
+/** The first row of a conversation in a transcript. */
+export const transcriptRowSchema = z.looseObject({
+  type: z.literal('user'),
+  isMeta: z.literal(true),
+  parentUuid: z.null(),
+  uuid: z.string(),
+  message: z.looseObject({ content: z.string() }),
+})
 
 /** Reply to `get_usage`: the running total of the process, also in the middle of a turn (measured, 2.1.330). */
 export const usageReplySchema = z.looseObject({ session: z.looseObject({ total_cost_usd: z.number() }) })

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Owner } from '../process/owner.js'
@@ -8,6 +8,10 @@ import { readEntry } from '../process/process-table.js'
 export interface SessionFolder {
   config: string
   temporary: string
+  /** Takes away what a turn has left in them; claude's own files stay. Rejects with the system's error where it cannot. */
+  clean(): Promise<void>
+  /** The rows that claude has written of a conversation, one JSON object each; none where there is no transcript. */
+  transcript(sessionId: string): Promise<string[]>
   /** To be called once nothing of the process lives. */
   remove(): Promise<void>
 }
@@ -35,11 +39,55 @@ export async function makeSessionFolder(home: string, owner: Owner, nonce: strin
   return {
     config,
     temporary,
+    async clean() {
+      await Promise.all([cleanFolder(config, OWN_CONFIG), cleanFolder(temporary, OWN_TEMPORARY)])
+    },
+    transcript: (sessionId) => readTranscript(join(config, 'projects'), sessionId),
     async remove() {
       await remove(join(sessions, name))
       await remove(temporary)
     },
   }
+}
+
+/** By name: all of it, or only what is named of what is in it. */
+interface Own {
+  [name: string]: Own | true
+}
+
+/** What claude 2.1.330 writes for itself and works with for as long as it lives; `*` stands for any name. */
+const OWN_CONFIG: Own = {
+  '.claude.json': true,
+  '.claude.json.lock': true,
+  backups: true,
+  plugins: { store: true },
+  sessions: true,
+  // What a shell of claude's begins with, written once from the files of HOME: as safe from earlier jobs as HOME is.
+  'shell-snapshots': true,
+  // Claude tells the model that the folder of its memory is there, and makes it once.
+  projects: { '*': { memory: {} } },
+}
+const OWN_TEMPORARY: Own = { 'cc-socks': true, [`claude-${process.getuid?.() ?? 0}`]: {} }
+
+async function cleanFolder(folder: string, own: Own): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  await Promise.all(
+    entries.map(async (entry) => {
+      const path = join(folder, entry.name)
+      const kept = own[entry.name] ?? own['*']
+      if (kept === true) return
+      if (kept !== undefined && entry.isDirectory()) return cleanFolder(path, kept)
+      await rm(path, { recursive: true, force: true })
+    }),
+  )
+}
+
+async function readTranscript(projects: string, sessionId: string): Promise<string[]> {
+  const folders = await readdir(projects).catch(() => [])
+  const texts = await Promise.all(
+    folders.map((folder) => readFile(join(projects, folder, `${sessionId}.jsonl`), 'utf8').catch(() => '')),
+  )
+  return texts.flatMap((text) => text.split('\n').filter((row) => row !== ''))
 }
 
 async function removeLeftOver(parent: string, prefix: string): Promise<void> {

@@ -3,9 +3,11 @@ import { createLaunch, initializeRequest, type LaunchOptions } from '../launch/l
 import type { ProcessCare } from '../care/care.js'
 import { startProcess, type LineProcess } from '../process/process.js'
 import { parseMessage } from '../protocol/message.js'
-import type { ClaudeSession, ExitFacts, SessionSpec, Trace, TurnMessage } from '../types.js'
+import { residentBytes } from '../process/process-table.js'
+import type { ClaudeSession, ExitFacts, SessionSpec, Trace, TurnFacts, TurnMessage } from '../types.js'
 import { makeSessionFolder } from './folder.js'
 import { createControl, type ControlReply } from './control.js'
+import { createReset, type Reset } from './reset.js'
 import { runTurn, type RunningTurn, type TurnSettings } from './turn.js'
 import { totalCost } from '../turn/spend.js'
 import { identityOf } from './identity.js'
@@ -15,6 +17,8 @@ export interface SessionTimes {
   startupMs: number
   /** From `interrupt` to the result that must follow, ms. */
   interruptMs: number
+  /** For all of a reset, ms. */
+  resetMs: number
   /** From SIGTERM to SIGKILL, ms. */
   termMs: number
   /** From SIGKILL until it is an error that something still lives, ms. */
@@ -51,6 +55,9 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
   let costUsd = 0
   let backgroundTasks = 0
   const early: Parameters<Trace>[] = []
+  let reset: Reset | undefined
+  let resetting = false
+  let lastTurn: TurnFacts | undefined
   let trace: Trace | undefined = deps.traceStart ? (...said) => void early.push(said) : undefined
 
   const read = (line: string): void => {
@@ -58,6 +65,7 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
     const message = parseMessage(line)
     if (message?.type === 'control_response') control.read(message)
     else if (message?.type === 'control_request') control.refuse(message.request_id, message.request.subtype)
+    reset?.line(line, message, turn !== undefined)
     turn?.line(line, message)
   }
   const stderrLine = (line: string): void => {
@@ -83,6 +91,8 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
     throw new FleetError('SPAWN_FAILED', 'the claude process could not be started', { cause })
   }
   const control = createControl(child.send)
+  const resetOf = createReset(child, control, folder, times.resetMs)
+  reset = resetOf
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
     closing ??= child.end().then(folder.remove)
@@ -127,12 +137,45 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
     }
   }
 
+  /** A failed turn, or one that left something behind, may have left more than is known. */
+  function whyNoReset(): string | undefined {
+    const result = lastTurn?.result
+    // Hooks of a trusted workspace tell a cleared conversation from a new one.
+    if (spec.trustWorkspace) return 'its workspace has settings of its own'
+    if (identity === undefined) return 'what it knows of its folder may change'
+    if (turn !== undefined || resetting) return 'it is not idle'
+    if (result === undefined || result.is_error || result.subtype !== 'success' || lastTurn?.stop !== undefined) {
+      return 'its last turn did not succeed'
+    }
+    if (backgroundTasks > 0) return 'a background task runs'
+    return child.exit === undefined ? undefined : 'it ended'
+  }
+
   return {
     pid: child.pid,
     version,
     exited: child.exited,
+    lasts: identity !== undefined && !spec.trustWorkspace,
     strays: () => cage.strays(),
-    isCurrent: async () => identity !== undefined && (await identityOf(deps.claude.file, spec.cwd)) === identity,
+    async isCurrent() {
+      if (identity === undefined || resetOf.spoke || child.exit !== undefined) return false
+      return (await identityOf(deps.claude.file, spec.cwd)) === identity
+    },
+    async reset() {
+      const why = whyNoReset()
+      if (why !== undefined) return why
+      resetting = true
+      const [cleared, strays] = await Promise.all([resetOf.run(), cage.strays().catch(() => undefined)])
+      resetting = false
+      costUsd = 0
+      if (cleared !== undefined) return cleared
+      if (strays === undefined) return 'what it has started is not known'
+      return strays.length === 0 ? undefined : 'something it started still runs'
+    },
+    async memoryBytes() {
+      const pid = await cage.leader()
+      return pid === undefined ? undefined : residentBytes(pid)
+    },
     close,
     suspend() {
       turn?.hold(true)
@@ -144,7 +187,7 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
       turn?.hold(false)
     },
     turn(prompt, options) {
-      if (turn !== undefined) throw new FleetError('INTERNAL', 'this session already runs a turn')
+      if (turn !== undefined || resetting) throw new FleetError('INTERNAL', 'this session already runs a turn')
       const settings: TurnSettings = {
         wantsStructuredOutput: spec.outputSchema !== undefined,
         costBefore: costUsd,
@@ -161,6 +204,7 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
         trace = undefined
         if (facts.result !== undefined) costUsd = totalCost(facts.result) ?? costUsd
         backgroundTasks = facts.backgroundTasks
+        lastTurn = facts
       })
       // Already aborted: it has ended before it began.
       if (!running.hasEnded) turn = running

@@ -117,3 +117,15 @@ function lastToolResult(body: string): string | undefined {
   const result = blocks.findLast((block) => block.type === 'tool_result')
   return result === undefined ? undefined : JSON.stringify(result)
 }
+
+/** What the model is told by a request, headers included, without what names one process, conversation or connection. */
+export function toldBy(request: ModelRequest): unknown {
+  const { 'content-length': _length, host: _host, ...headers } = request.headers
+  const text = JSON.stringify({ headers, body: JSON.parse(request.text) as unknown })
+    // Ids of sessions and requests; the folder of a process; a device; the mark of a build, which is over the prompt's bytes.
+    .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'ID')
+    .replace(/\d+-\d+-[0-9a-f]{8,}/g, 'FOLDER')
+    .replace(/[0-9a-f]{64}/g, 'DEVICE')
+    .replace(/cch=[0-9a-f]+/g, 'cch')
+  return JSON.parse(text)
+}

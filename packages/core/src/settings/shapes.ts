@@ -133,11 +133,11 @@ export const workerShape = (home: string) => ({
   }),
   FLEET_SPARES: value.wholeNumber(0, 512).optional().meta({
     description:
-      'Most `claude` processes kept ready beside those of running attempts, so that a job does not wait for a start.',
+      'Most unused `claude` processes kept ready beside those of running attempts, so that a job does not wait for a start.',
     unset: 'one a core, as far as three quarters of the free memory carry them beside the attempts',
   }),
   FLEET_SESSION_IDLE_MS: value.durationMs(0).default(600_000).meta({
-    description: 'How long a process without a turn is kept, ms; 0 keeps none.',
+    description: 'How long a `claude` process without a job is kept for the next, ms; 0 keeps none.',
   }),
   FLEET_WORKSPACE_ROOT: value.absolutePath.default(`${home}/.claude-fleet/workspaces`).meta({
     description: "Folder of the tenants' working folders.",

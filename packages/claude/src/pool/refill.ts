@@ -1,0 +1,71 @@
+import type { SessionSpec } from '../types.js'
+import type { Demand } from './demand.js'
+import { isBusy, isComing, isSpare, isWarm, takesPlace, type Slot } from './slot.js'
+
+/** Decides when a spare is begun, off the way of those who wait. */
+export interface Refill {
+  /** To be called after every change of the pool. */
+  schedule(): void
+  stop(): void
+}
+
+export interface RefillDeps {
+  slots: ReadonlySet<Slot>
+  demand: Demand
+  /** Does an acquire wait? */
+  waiting: () => boolean
+  begin(key: string, spec: SessionSpec): void
+  /** Ends a process that is ready, because another spec has more need of its place. */
+  retire(slot: Slot): void
+  pump(): void
+}
+
+/** One timer, set while a spare is wanted and may be begun. What changes that calls `schedule`. */
+export function createRefill(
+  deps: RefillDeps,
+  options: { max: number; spares: number; parallelStarts: number; refillDelayMs: number },
+): Refill {
+  const { slots, demand } = deps
+  const { max, spares } = options
+  let timer: NodeJS.Timeout | undefined
+  const count = (fits: (slot: Slot) => boolean): number => [...slots].filter(fits).length
+  const warmOf = (key: string): number => count((slot) => slot.key === key && isWarm(slot))
+  const isStarting = (slot: Slot): boolean => slot.state.name === 'starting'
+
+  function mayBegin(): boolean {
+    // A start is CPU alone: not beside one that somebody waits for.
+    if (deps.waiting() || count((slot) => isStarting(slot) && isBusy(slot)) > 0) return false
+    if (count(takesPlace) >= max + spares || count(isSpare) >= spares) return false
+    return count((slot) => isStarting(slot) && isComing(slot)) < options.parallelStarts
+  }
+
+  /** A spec that is in steady use and has nothing ready takes the place of one that is not, or that has several. */
+  function makePlace(): void {
+    if (!demand.lacking(warmOf)) return
+    const least = [...slots].find(
+      (slot) => slot.state.name === 'ready' && (!demand.isSteady(slot.key) || warmOf(slot.key) > 1),
+    )
+    if (least !== undefined) deps.retire(least)
+  }
+
+  function begin(): void {
+    timer = undefined
+    const next = demand.next(warmOf, spares)
+    if (next?.inMs === 0 && mayBegin()) deps.begin(next.key, next.spec)
+    deps.pump()
+  }
+
+  return {
+    schedule() {
+      if (spares === 0 || timer !== undefined || deps.waiting()) return
+      const wanted = demand.next(warmOf, spares)
+      if (wanted === undefined) return
+      if (count(isSpare) >= spares || count(takesPlace) >= max + spares) return makePlace()
+      if (mayBegin()) timer = setTimeout(begin, Math.max(wanted.inMs, options.refillDelayMs))
+    },
+    stop() {
+      clearTimeout(timer)
+      timer = undefined
+    },
+  }
+}
