@@ -24,8 +24,8 @@ test('a job whose worker is killed runs again on another within 30 s, in the sam
     if (event.type === 'retry') expect(event.error.code).toBe('WORKER_LOST')
     if (event.type === 'started' && event.attempt === 2) {
       expect(performance.now() - killedAt).toBeLessThan(RECOVERY_MS)
-      // And its supervisor.
-      expect(claude).toHaveLength(2)
+      // And its supervisor, and a spare where one was begun.
+      expect(claude.length).toBeGreaterThanOrEqual(2)
       expect(await livingOf(claude)).toEqual([])
     }
   }
