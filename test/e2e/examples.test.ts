@@ -36,22 +36,38 @@ async function need(context: TestContext, ...programs: string[]) {
   }
 }
 
-test.each(['enqueue.mjs', 'enqueue.sh', 'enqueue.py', 'subscribe.sh'])('the page shows %s as it is', async (name) => {
-  const page = await readFile(join(DOCS, `${name.split('.')[0]}.md`), 'utf8')
-  expect(page).toContain(`\n${await readFile(join(EXAMPLES, name), 'utf8')}\`\`\``)
-})
+test.each(['enqueue.mjs', 'enqueue.sh', 'enqueue.py', 'subscribe.sh', 'schedules.mjs', 'schedules.sh'])(
+  'the page shows %s as it is',
+  async (name) => {
+    const page = await readFile(join(DOCS, `${name.split('.')[0]}.md`), 'utf8')
+    expect(page).toContain(`\n${await readFile(join(EXAMPLES, name), 'utf8')}\`\`\``)
+  },
+)
 
 test('Node: enqueue, follow, result, cancel', async () => {
-  // Beside the packages, where Node finds the client as a service that has installed it does.
-  const copy = join(import.meta.dirname, '..', `example-${process.pid}.mjs`)
-  await copyFile(join(EXAMPLES, 'enqueue.mjs'), copy)
-  try {
-    expect(await run(process.execPath, [copy])).toMatch(/^Echo: Say hello\n1 turn\(s\), [\d.e-]+ USD\n$/)
-  } finally {
-    await rm(copy)
-  }
+  expect(await runModule('enqueue.mjs')).toMatch(/^Echo: Say hello\n1 turn\(s\), [\d.e-]+ USD\n$/)
   const { items } = (await (await api('/v1/jobs?state=cancelled')).json()) as { items: unknown[] }
   expect(items).toHaveLength(1)
+})
+
+test('Node: a schedule, from its creation to its end', async () => {
+  expect(await runModule('schedules.mjs')).toBe(
+    'next: 07:30:00\nEcho: Summarise the issues of the last day\nmanual enqueued\n',
+  )
+})
+
+test('curl: a schedule, from its creation to its end', async (context) => {
+  await need(context, 'curl', 'jq')
+  expect(await run('sh', [join(EXAMPLES, 'schedules.sh')])).toBe(
+    [
+      '{"enabled":true,"overlap":"replace","timeZone":"UTC","due":true}',
+      'Echo: Say hello',
+      '{"trigger":"manual","outcome":"enqueued"}',
+      '{"enabled":false,"nextRunAt":null}',
+      '',
+    ].join('\n'),
+  )
+  expect(await (await api('/v1/schedules')).json()).toEqual({ items: [] })
 })
 
 test('curl: enqueue, follow, result, cancel', async (context) => {
@@ -83,6 +99,17 @@ test('redis-cli: one that joins late and one that is there see every event once'
   expect(events.at(-1)?.type).toBe('completed')
   expect(late).toBe(there)
 })
+
+/** Runs a copy beside the packages, where Node finds the client as a service that has installed it does. */
+async function runModule(name: string): Promise<string> {
+  const copy = join(import.meta.dirname, '..', `example-${process.pid}-${name}`)
+  await copyFile(join(EXAMPLES, name), copy)
+  try {
+    return await run(process.execPath, [copy])
+  } finally {
+    await rm(copy)
+  }
+}
 
 function api(path: string): Promise<Response> {
   return fetch(`${fleet.url}${path}`, { headers: { authorization: `Bearer ${fleet.key}` } })

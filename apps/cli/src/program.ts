@@ -6,6 +6,7 @@ import { describeError, EXIT, type Problem } from './exit-code.js'
 import { addDoctor } from './doctor/commands.js'
 import { addFleetCommands } from './fleet/commands.js'
 import { addJobCommands } from './job/commands.js'
+import { addScheduleCommands } from './schedule/commands.js'
 import { addServiceCommands } from './service/commands.js'
 import { say, type Terminal } from './terminal.js'
 import { oneLine, styleOf } from './text/style.js'
@@ -80,6 +81,7 @@ Exit codes: 0 ok, 1 the job failed, 2 bad usage, 69 fleet unreachable, 75 parked
   }
   addJobCommands(commands)
   addBatchCommand(commands)
+  addScheduleCommands(commands)
   addFleetCommands(commands)
   addDoctor(commands)
   addServiceCommands(commands)

@@ -1,6 +1,6 @@
 export { FleetClient, type ConnectOptions, type HttpOptions, type RedisOptions } from './connect.js'
 export type { BatchInput, CallOptions, EnqueueOptions, EventsOptions, Job, JobsQuery } from './fleet.js'
-export type { ScheduleCalls } from './schedules.js'
+export type { ScheduleCalls, SchedulesQuery } from './schedules.js'
 export { verifyWebhook, type WebhookHeaders } from './webhook.js'
 export type { FleetWebhooks } from './webhooks.js'
 export { FleetError, isFleetError } from '@claude-fleet/core'

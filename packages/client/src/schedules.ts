@@ -7,7 +7,6 @@ import {
   SCHEDULE_ID_PATTERN,
   scheduleListQuerySchema,
   type ScheduleInput,
-  type ScheduleListQuery,
   type SchedulePage,
   type SchedulePatchInput,
   type ScheduleRun,
@@ -15,6 +14,14 @@ import {
 } from '@claude-fleet/core'
 import type { CallOptions, Job } from './fleet.js'
 import type { ScheduleTransport } from './transport.js'
+
+/** Which page of the schedules. */
+export interface SchedulesQuery {
+  /** 1 to 100, default 20. */
+  limit?: number | undefined
+  /** `nextCursor` of the page before. */
+  cursor?: string | undefined
+}
 
 /**
  * The schedules of the tenant. Calls reject with FleetError: `INVALID_REQUEST` with `details.errors` for what cannot be,
@@ -24,7 +31,7 @@ export interface ScheduleCalls {
   /** Rejects with `CONFLICT` when the tenant has as many as it may. */
   create(input: ScheduleInput, options?: CallOptions): Promise<ScheduleView>
   /** Newest first, without their jobs, a page at a time: pass `nextCursor` as `cursor` for the next. */
-  list(query?: Partial<ScheduleListQuery>, options?: CallOptions): Promise<SchedulePage>
+  list(query?: SchedulesQuery, options?: CallOptions): Promise<SchedulePage>
   get(id: string, options?: CallOptions): Promise<ScheduleView>
   /** What is left out stays. `{ enabled: false }` pauses it, `{ enabled: true }` resumes it. */
   update(id: string, patch: SchedulePatchInput, options?: CallOptions): Promise<ScheduleView>

@@ -26,6 +26,14 @@ test('02:30 in Berlin comes once on the day without it, an hour later, and once 
   ])
 })
 
+test('when day of month and day of week are both given, either is enough', () => {
+  expect(times('0 9 15 * FRI', 'UTC', '2026-04-04T00:00:00Z', 3)).toEqual([
+    '2026-04-10T09:00:00.000Z',
+    '2026-04-15T09:00:00.000Z', // a Wednesday
+    '2026-04-17T09:00:00.000Z',
+  ])
+})
+
 test('every half hour goes on through both changes, none left out and none twice', () => {
   for (const from of ['2026-03-28T23:00:00Z', '2026-10-24T23:00:00Z']) {
     const found = times('*/30 * * * *', 'Europe/Berlin', from, 10)

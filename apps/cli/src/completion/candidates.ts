@@ -5,10 +5,12 @@ export interface Candidate {
   description: string
 }
 
+export type IdKind = 'job' | 'worker' | 'schedule'
+
 export interface Candidates {
   found: readonly Candidate[]
   /** Of what the ids are that may stand here, where only the fleet can tell. */
-  ids: 'job' | 'worker' | undefined
+  ids: IdKind | undefined
   /** What is already there of the word. */
   typed: string
 }
@@ -92,8 +94,8 @@ function positionalsOf(command: Command, positionals: number, typed: string): Ca
     ...below.map((one) => ({ value: one.name(), description: one.description() })),
     ...choices.map((value) => ({ value, description: argument?.description ?? '' })),
   ].filter(({ value }) => value.startsWith(typed))
-  const kind = /^(job|worker) ids?$/.exec(argument?.description ?? '')?.[1]
-  return { found, ids: kind === 'job' || kind === 'worker' ? kind : undefined, typed }
+  const kind = /^(job|worker|schedule) ids?$/.exec(argument?.description ?? '')?.[1] as IdKind | undefined
+  return { found, ids: kind, typed }
 }
 
 function visible(command: Command): Command[] {

@@ -1,11 +1,11 @@
-import { JOB_ID_PATTERN, WORKER_ID_PATTERN } from '@claude-fleet/core'
+import { JOB_ID_PATTERN, SCHEDULE_ID_PATTERN, WORKER_ID_PATTERN } from '@claude-fleet/core'
 import { Argument, type Command } from 'commander'
 import { examples, type Commands, type JsonFlag } from '../commands.js'
 import { withApi, withClient } from '../connect.js'
 import { EXIT } from '../exit-code.js'
 import { ago } from '../text/figures.js'
 import { oneLine } from '../text/style.js'
-import { candidatesOf, type Candidate } from './candidates.js'
+import { candidatesOf, type Candidate, type IdKind } from './candidates.js'
 import { SHELLS, shellScript, type Shell } from './scripts.js'
 
 /** A shell waits for this while a person has pressed Tab, ms. */
@@ -22,7 +22,7 @@ export function addCompletion(program: Command, { command, action, terminal, pri
         'source <(claude-fleet completion bash)      # in ~/.bashrc',
         'source <(claude-fleet completion zsh)       # in ~/.zshrc, after compinit',
         'claude-fleet completion fish > ~/.config/fish/completions/claude-fleet.fish',
-      ) + '\nJob and worker ids are completed where FLEET_URL (or REDIS_URL) is set.',
+      ) + '\nJob, schedule and worker ids are completed where FLEET_URL (or REDIS_URL) is set.',
     )
     .action(
       action(async (shell: Shell, { json = false }: JsonFlag) => {
@@ -52,7 +52,7 @@ export function addCompletion(program: Command, { command, action, terminal, pri
     )
 
   /** None where the fleet cannot be asked: a completion has nobody to tell. What is no id never reaches a shell. */
-  async function knownIds(kind: 'job' | 'worker'): Promise<Candidate[]> {
+  async function knownIds(kind: IdKind): Promise<Candidate[]> {
     const options = { signal: AbortSignal.timeout(ASK_MS) }
     try {
       if (kind === 'worker') {
@@ -60,6 +60,12 @@ export function addCompletion(program: Command, { command, action, terminal, pri
         return workers
           .filter(({ id }) => WORKER_ID_PATTERN.test(id))
           .map(({ id, host }) => ({ value: id, description: host }))
+      }
+      if (kind === 'schedule') {
+        const { items } = await withClient(terminal, (client) => client.schedules.list({ limit: 100 }, options))
+        return items
+          .filter(({ id }) => SCHEDULE_ID_PATTERN.test(id))
+          .map(({ id, name, cron }) => ({ value: id, description: name ?? cron }))
       }
       const { items } = await withClient(terminal, (client) => client.jobs({}, options))
       return items

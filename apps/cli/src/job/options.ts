@@ -56,7 +56,11 @@ export function addJobOptions(command: Command): Command {
     .option('--priority <n>', '0 first, to 9', number)
     .option('--delay-ms <ms>', 'wait before the first attempt', number)
     .option('--metadata <key=value>', 'kept with the job; may repeat', pair)
-    .option('--idempotency-key <key>', 'makes the call safe to repeat for 24 h')
+}
+
+/** As `addJobOptions`, with the flag of a call that may be repeated. */
+export function addEnqueueOptions(command: Command): Command {
+  return addJobOptions(command).option('--idempotency-key <key>', 'makes the call safe to repeat for 24 h')
 }
 
 /** The job that a prompt and flags describe. Throws FleetError `INVALID_REQUEST` when the schema's file is not JSON. */

@@ -9,6 +9,7 @@ export function jobLines(
   { now, style, isTerminal }: { now: number; style: Style; isTerminal: boolean },
 ): string[] {
   const at = (ms: number) => `${new Date(ms).toISOString()} (${ago(ms, now)})`
+  const inFuture = (ms: number) => `${new Date(ms).toISOString()} (in ${duration(Math.max(0, ms - now))})`
   const facts: [string, string | undefined][] = [
     ['id', job.id],
     ['state', paintState(job.state, style)],
@@ -16,17 +17,14 @@ export function jobLines(
     ['created', at(job.createdAt)],
     ['started', job.startedAt === undefined ? undefined : at(job.startedAt)],
     ['finished', job.finishedAt === undefined ? undefined : at(job.finishedAt)],
-    [
-      'resumes',
-      job.resumesAt === undefined
-        ? undefined
-        : `${new Date(job.resumesAt).toISOString()} (in ${duration(Math.max(0, job.resumesAt - now))})`,
-    ],
+    ['resumes', job.resumesAt === undefined ? undefined : inFuture(job.resumesAt)],
+    ['runs', job.runsAt === undefined ? undefined : inFuture(job.runsAt)],
     ['worker', plain(job.worker)],
     ['session', plain(job.session)],
     ['batch', plain(job.batch)],
     ['custom id', plain(job.customId)],
     ['retry of', plain(job.retryOf)],
+    ['schedule', plain(job.schedule)],
     ['cost', `${usd(job.costUsd)}, ${tokens(job.usage)}`],
     ...Object.entries(job.metadata).map(([name, value]): [string, string] => [
       `metadata ${name}`,

@@ -4,7 +4,7 @@ import { withClient, withOpenClient } from '../connect.js'
 import { EXIT } from '../exit-code.js'
 import { follow } from './follow.js'
 import { jobId } from './id.js'
-import { addJobOptions, jobInput, number, type JobFlags } from './options.js'
+import { addEnqueueOptions, jobInput, number, type JobFlags } from './options.js'
 import { readPrompt } from './prompt.js'
 
 interface WaitFlag {
@@ -15,7 +15,7 @@ const WAIT = 'stay with a job that a usage limit has parked, in place of leaving
 
 /** The commands that begin a job or follow one: `run`, `enqueue`, `tail`, `retry`. */
 export function addStreamCommands({ command, action, terminal, printJson, printLines }: Commands): void {
-  addJobOptions(withPrompt(command('run', 'enqueue a prompt and stream its answer to stdout')))
+  addEnqueueOptions(withPrompt(command('run', 'enqueue a prompt and stream its answer to stdout')))
     .option('--wait', WAIT)
     .option('--json', 'print events, one JSON object a line')
     .addHelpText(
@@ -41,7 +41,7 @@ export function addStreamCommands({ command, action, terminal, printJson, printL
       }),
     )
 
-  addJobOptions(withPrompt(command('enqueue', 'enqueue a prompt and print its job id')))
+  addEnqueueOptions(withPrompt(command('enqueue', 'enqueue a prompt and print its job id')))
     .option('--json', 'print {"id"} as JSON')
     .addHelpText(
       'after',
