@@ -46,7 +46,7 @@ function addList({ command, action, terminal, printJson, printLines }: Commands)
       action(({ json = false, all = false, quiet = false, limit, cursor: given }: ListFlags) =>
         withClient(terminal, async (client) => {
           let cursor = given
-          do {
+          for (;;) {
             const page = await client.schedules.list({ limit: limit ?? (all ? LIMITS.listItems : undefined), cursor })
             const look = { now: Date.now(), style, width: terminal.stdout.columns }
             if (json && all) for (const item of page.items) printJson(item)
@@ -54,7 +54,8 @@ function addList({ command, action, terminal, printJson, printLines }: Commands)
             else if (quiet) printLines(page.items.map(({ id }) => id))
             else printLines(scheduleTable(page.items, look))
             cursor = page.nextCursor
-          } while (all && cursor !== undefined)
+            if (!all || cursor === undefined) break
+          }
           if (cursor !== undefined && !json) say(terminal, `more: --cursor ${printable(cursor)}`)
           return EXIT.ok
         }),
