@@ -41,7 +41,10 @@ async function connectClient(terminal: Asker): Promise<FleetClient> {
     )
   }
   try {
-    return await FleetClient.connect(url === undefined ? { redis: redisUrl ?? '', prefix } : { url, apiKey })
+    // Over HTTP the command's own call is the first: it knows what to do when the fleet is away.
+    return await FleetClient.connect(
+      url === undefined ? { redis: redisUrl ?? '', prefix } : { url, apiKey, verify: false },
+    )
   } catch (cause) {
     // What the client refuses here came from a setting, not from the command.
     if (!isFleetError(cause) || cause.code !== 'INVALID_REQUEST') throw cause

@@ -3,6 +3,7 @@ import {
   FleetError,
   isEndEvent,
   isEndState,
+  isFleetError,
   JOB_ID_PATTERN,
   parseIdempotencyKey,
   type BatchReply,
@@ -127,7 +128,7 @@ export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs
         await failed(new FleetError('UNAVAILABLE', 'the stream of events broke off', { jobId: id }))
       } catch (error) {
         if (signal.aborted) return
-        await failed(error)
+        await failed(aboutJob(id, error))
       }
     }
   }
@@ -155,14 +156,22 @@ export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs
   }
 
   function job(id: string): Job {
-    const known = (): string => mustBeJobId(id)
+    const ask = <T>(options: CallOptions | undefined, work: (id: string, signal: AbortSignal) => Promise<T>) =>
+      call(options?.signal, async (signal) => {
+        try {
+          return await work(mustBeJobId(id), signal)
+        } catch (error) {
+          // An aborted call rejects with the very reason it was given.
+          throw signal.aborted ? error : aboutJob(id, error)
+        }
+      })
     return {
       id,
       events: (options) => events(id, options),
-      result: (options) => call(options?.signal, (signal) => result(known(), signal)),
-      get: (options) => call(options?.signal, (signal) => transport.get(known(), signal)),
-      cancel: (options) => call(options?.signal, (signal) => transport.cancel(known(), signal)),
-      retry: (options) => call(options?.signal, async (signal) => job((await transport.retry(known(), signal)).id)),
+      result: (options) => ask(options, result),
+      get: (options) => ask(options, transport.get),
+      cancel: (options) => ask(options, transport.cancel),
+      retry: (options) => ask(options, async (known, signal) => job((await transport.retry(known, signal)).id)),
     }
   }
 
@@ -199,6 +208,13 @@ export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs
       await transport.close()
     },
   }
+}
+
+/** The same error, with the job that was asked about. */
+function aboutJob(jobId: string, error: unknown): unknown {
+  if (!isFleetError(error) || error.jobId !== undefined) return error
+  const { code, message, retryable, attempt, details, cause } = error
+  return new FleetError(code, message, { jobId, retryable, attempt, details, cause })
 }
 
 function mustBeJobId(id: string): string {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isFleetError } from '@claude-fleet/core'
+import { isFleetError, type FleetError } from '@claude-fleet/core'
 
 export interface Patience {
   /**
@@ -13,6 +13,8 @@ export interface Patience {
 
 const FIRST_MS = 100
 const LONGEST_MS = 5_000
+/** A proxy may wish for an hour. */
+const LONGEST_WISH_MS = 30_000
 /** Before the first answer: long enough for a restart, short enough for a wrong address. */
 const NEVER_SEEN_MS = 5_000
 
@@ -32,13 +34,20 @@ export function createPatience(limitMs: number, signal: AbortSignal): Patience {
       const limit = seen ? limitMs : Math.min(limitMs, NEVER_SEEN_MS)
       if (!passes || performance.now() - since >= limit) throw error
       const delayMs = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(failures - 1, 10))
-      await sleep(delayMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined)
+      const wishMs = Math.min(LONGEST_WISH_MS, retryAfterMs(error))
+      await sleep(wishMs + delayMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined)
     },
     succeeded() {
       seen = true
       failures = 0
     },
   }
+}
+
+/** What the fleet, or a proxy before it, asked to wait. */
+function retryAfterMs({ details }: FleetError): number {
+  const { retryAfterMs: wish } = details
+  return typeof wish === 'number' ? wish : 0
 }
 
 const TRANSPORT_CODES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TOO_MANY_REQUESTS'])

@@ -35,7 +35,7 @@ export async function send(endpoint: HttpEndpoint, request: HttpRequest, signal:
   const init: RequestInit = { method: request.method, headers, body, redirect: 'manual', signal }
   const response = await guarded(fetch(url, init), signal)
   if (response.ok) return response
-  throw faultOf(response.status, await guarded(response.text(), signal))
+  throw faultOf(response, await guarded(response.text(), signal))
 }
 
 /** As `send`, and reads the answer with a schema; of a `204` it reads undefined. `timeoutMs` bounds the whole of it: `UNAVAILABLE`. */
@@ -75,6 +75,7 @@ function parse<S extends z.ZodType>(schema: S, text: string, status: number): z.
     json = status === 204 ? undefined : JSON.parse(text)
   } catch (cause) {
     throw new FleetError('INTERNAL', 'the answer is not JSON; is this the address of a fleet?', {
+      retryable: false,
       details: { status },
       cause,
     })
@@ -82,6 +83,7 @@ function parse<S extends z.ZodType>(schema: S, text: string, status: number): z.
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
   throw new FleetError('INTERNAL', 'the answer is not what this client expects', {
+    retryable: false,
     details: { status },
     cause: parsed.error,
   })

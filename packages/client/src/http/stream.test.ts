@@ -41,7 +41,7 @@ test('a stream cut at any byte, many times, yields every event once and in order
     res.writeHead(200, { 'content-type': 'text/event-stream' })
     res.write(bytes.subarray(0, cut), () => (cut === bytes.length ? res.end() : res.destroy()))
   })
-  const client = await FleetClient.connect({ url: server.url })
+  const client = await FleetClient.connect({ url: server.url, verify: false })
   const seen: StreamEvent[] = []
   for await (const event of client.job(ID).events()) seen.push(event)
   await client.close()
@@ -56,7 +56,7 @@ test('a proxy that says 502 without a reason is waited for; a refusal is not', a
     if (asked <= 2) res.writeHead(502).end('<html>Bad Gateway</html>')
     else res.writeHead(401).end()
   })
-  const client = await FleetClient.connect({ url: server.url })
+  const client = await FleetClient.connect({ url: server.url, verify: false })
   const error = await client
     .job(ID)
     .result()
@@ -74,7 +74,7 @@ test('a redirect is not followed: the key and the prompt go nowhere else', async
     res.end('{}')
   })
   await using server = await startServer((_req, res) => res.writeHead(307, { location: elsewhere.url }).end())
-  const client = await FleetClient.connect({ url: server.url, apiKey: 'secret' })
+  const client = await FleetClient.connect({ url: server.url, apiKey: 'secret', verify: false })
   await expect(client.enqueue({ prompt: 'p' })).rejects.toMatchObject({ code: 'INTERNAL' })
   await client.close()
   expect(seen).toEqual([])

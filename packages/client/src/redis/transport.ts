@@ -1,5 +1,6 @@
-import { FleetError } from '@claude-fleet/core'
+import { FleetError, type StreamEvent } from '@claude-fleet/core'
 import { connectRedis, createEventReader, createProducer, createSchedules, type Log } from '@claude-fleet/queue'
+import { until } from '../signals.js'
 import type { Transport } from '../transport.js'
 
 export interface RedisEndpoint {
@@ -41,7 +42,7 @@ export async function connectRedisTransport(endpoint: RedisEndpoint): Promise<Tr
     get: async (id, signal) => found(id, await until(signal, producer.get(tenant, id))),
     cancel: async (id, signal) => found(id, await until(signal, producer.cancel(tenant, id, 'cancelled by request'))),
     retry: async (id, signal) => found(id, await until(signal, producer.retry(tenant, id))),
-    events: (id, after, signal) => reader.events(tenant, id, { after, signal }),
+    events: (id, after, signal) => endingWith(signal, reader.events(tenant, id, { after, signal })),
     async waitForEnd(id, signal) {
       return found(id, await until(signal, reader.waitForEnd(tenant, id, { waitMs: WAIT_MS, signal })))
     },
@@ -73,6 +74,23 @@ export async function connectRedisTransport(endpoint: RedisEndpoint): Promise<Tr
   }
 }
 
+/** The events, until the signal aborts: then it ends at once, also while Redis stands still. */
+async function* endingWith(signal: AbortSignal, source: AsyncIterable<StreamEvent>): AsyncGenerator<StreamEvent> {
+  const events = source[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await until(signal, events.next())
+      if (next.done === true) return
+      yield next.value
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    // It ends by itself when Redis answers, or its deadline comes.
+    void events.return?.().catch(() => undefined)
+  }
+}
+
 /** Operators' calls have a key with a scope, which Redis knows nothing of. */
 async function operatorsOnly(): Promise<never> {
   throw new FleetError('FORBIDDEN', "operators' calls go to the API: connect with its url and a key", {
@@ -96,19 +114,3 @@ function foundSchedule<T>(value: T | undefined): T {
 }
 
 const noSuchSchedule = () => new FleetError('NOT_FOUND', 'there is no such schedule')
-
-/** Stops waiting when the signal aborts. The work itself ends by its own deadline. */
-async function until<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  let leave = () => {}
-  const aborted = new Promise<never>((_resolve, reject) => {
-    leave = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', leave, { once: true })
-  })
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', leave)
-    // Nobody hears of it any more, and it must not end the process.
-    work.catch(() => undefined)
-  }
-}

@@ -83,7 +83,7 @@ function headersOf(fault: FleetError, status: number): Record<string, string> {
     const { challenge } = fault.details
     return { 'www-authenticate': typeof challenge === 'string' ? challenge : 'Bearer realm="claude-fleet"' }
   }
-  if (status === 503) return { 'retry-after': String(RETRY_AFTER_SECONDS) }
+  if (status === 503 || status === 429) return { 'retry-after': String(RETRY_AFTER_SECONDS) }
   const { allow } = fault.details
   return status === 405 && typeof allow === 'string' ? { allow } : {}
 }
