@@ -46,12 +46,10 @@ export function createFiring(deps: FiringDeps): Firing {
   const { prefix } = keys
   const placement = createPlacement({ client, keys, queue, log })
 
-  /** The job of before is asked to end first, so that the two are beside each other as shortly as can be. */
-  async function cancelLast({ tenant, overlap, lastJob }: ScheduleRecord): Promise<string | undefined> {
-    if (overlap !== 'replace' || lastJob === undefined) return undefined
+  async function cancelReplaced(tenant: string, id: string): Promise<void> {
+    if (id === '') return
     const reason = 'replaced by the next job of its schedule'
-    const answer = await cancelJob({ client, keys, queue }, { tenant, id: lastJob, reason, retentionMs })
-    return answer === 'cancelling' ? lastJob : undefined
+    await cancelJob({ client, keys, queue }, { tenant, id, reason, retentionMs })
   }
 
   async function fire(record: ScheduleRecord, { scheduleId, at, timing }: Occasion): Promise<Fired> {
@@ -59,9 +57,6 @@ export function createFiring(deps: FiringDeps): Firing {
     const spec = specOf(record)
     await checkNamedWebhooks({ client, keys }, tenant, [{ id: spec.webhook, path: 'job.webhook' }])
     await admission.admit({ tenant, spec })
-    // A time that is void must not end anything.
-    if (timing !== undefined && (timing !== record.timing || !record.enabled)) return { outcome: 'void' }
-    const replaced = await cancelLast(record)
     const id = newJobId()
     const [word, detail = ''] = await runScript(client, 'fleetTick', keys.job(id), [
       prefix,
@@ -73,12 +68,14 @@ export function createFiring(deps: FiringDeps): Firing {
       at,
       timing === undefined ? 'manual' : 'cron',
       timing ?? '',
-      replaced ?? '',
       ...recordFields(spec),
     ])
     if (word === 'skipped') return { outcome: 'skipped', jobId: detail }
+    // Also when it was dealt with before: whoever did may have died before this.
+    if (word === 'known' || word === 'created') await cancelReplaced(tenant, detail)
     if (word === 'known') return { outcome: 'known' }
     if (word !== 'created') return { outcome: 'void' }
+    // Not in the queue until the other was asked to end, so that the two are beside each other as shortly as can be.
     await placement.place({ id, tenant, spec })
     return { outcome: 'enqueued', jobId: id }
   }

@@ -19,27 +19,29 @@ describe.concurrent('a ticker that is killed', () => {
     async (point, { expect }) => {
       const fleet = await openScheduledFleet(server.url)
       try {
-        const id = await fleet.create()
+        const id = await fleet.create({ overlap: 'replace' })
+        const before = await fleet.schedules.run(TENANT, id)
         const child = fork(SCRIPT, [server.url, fleet.prefix, point])
         const exit = once(child, 'exit') as Promise<[number, string]>
         await once(child, 'message')
         const at = await fleet.comeNow(id)
         expect((await exit)[1]).toBe('SIGKILL')
-        let runs = 0
-        await fleet.consume(async (claim) => {
-          runs += 1
-          return completed(claim)
-        })
         // To a clock before the time the scheduler would look as if it had left it out.
         await fleet.startTicker({ now: () => at + 1 })
         await expect
           .poll(() => fleet.ticks.getJobCounts('wait', 'active'), { interval: 20, timeout: 15_000 })
           .toMatchObject({ wait: 0, active: 0 })
-        const history = await fleet.history(id)
-        expect(history).toMatchObject([{ at, outcome: 'enqueued' }])
+        let runs = 0
+        await fleet.consume(async (claim) => {
+          runs += 1
+          return completed(claim)
+        })
+        const history = (await fleet.history(id)).filter(({ trigger }) => trigger === 'cron')
+        expect(history).toMatchObject([{ at, outcome: 'enqueued', replaced: before?.id }])
         expect((await fleet.ended(history[0]?.jobId ?? ''))?.state).toBe('completed')
         expect(typesOf(await fleet.events(history[0]?.jobId ?? ''))).toEqual(['queued', 'completed'])
-        expect([runs, await fleet.client.zcard(fleet.keys.jobs(TENANT))]).toEqual([1, 1])
+        expect([runs, await fleet.client.zcard(fleet.keys.jobs(TENANT))]).toEqual([1, 2])
+        expect((await fleet.ended(before?.id ?? ''))?.state).toBe('cancelled')
         // The next time waits in the queue: the chain did not break.
         expect((await fleet.ticks.getDelayed()).length).toBe(1)
       } finally {

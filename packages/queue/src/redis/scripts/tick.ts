@@ -21,9 +21,10 @@ end
  * is the record of the new job. Repeated for the same time, it makes nothing and says what was made.
  *
  * ARGV[3] tenant, [4] delay ms of the job, [5] its session or empty, [6] schedule, [7] the time, ms, [8] `cron` or
- * `manual`, [9] which times of the schedule this is one of (`timing`; manual: empty), [10] a job that was cancelled for it
- * or empty, [11...] further fields of the job's record, in pairs.
- * Answers `created`; `known` + outcome + job id or empty: it was dealt with; `skipped` + the job that has not ended;
+ * `manual`, [9] which times of the schedule this is one of (`timing`; manual: empty), [10...] further fields of the job's
+ * record, in pairs.
+ * Answers `created` + the job that is to be cancelled for it or empty; `known` + the same: it was dealt with; `skipped` +
+ * the job that has not ended;
  * `void`: the schedule was paused or has other times now; `gone`.
  */
 export const TICK = `${CREATE_JOB}${HISTORY}
@@ -34,24 +35,24 @@ if r[1] ~= ARGV[3] then return { 'gone' } end
 local run = { at = tonumber(ARGV[7]), recordedAt = now_ms(), trigger = ARGV[8] }
 if ARGV[8] == 'cron' then
   local before = run_of(runs, run.at)
-  if before then return { 'known', before.outcome, before.jobId or '' } end
+  if before then return { 'known', before.replaced or '' } end
   if r[2] ~= '1' or r[3] ~= ARGV[9] then return { 'void' } end
 end
-if r[4] == 'skip' and r[5] then
-  local last = redis.call('HMGET', P .. ':job:' .. r[5], 'tenant', 'seal')
-  if last[1] and not last[2] then
+local last = r[5] and redis.call('HMGET', P .. ':job:' .. r[5], 'tenant', 'seal')
+if last and last[1] and not last[2] then
+  if r[4] == 'skip' then
     run.outcome, run.jobId = 'skipped', r[5]
     push_run(runs, run)
     return { 'skipped', r[5] }
   end
+  if r[4] == 'replace' then run.replaced = r[5] end
 end
-create_job(ARGV[3], tonumber(ARGV[4]), '', ARGV[5], 11)
+create_job(ARGV[3], tonumber(ARGV[4]), '', ARGV[5], 10)
 redis.call('HSET', JOB, 'schedule', ARGV[6])
 redis.call('HSET', schedule, 'lastJob', ID, 'lastRunAt', int(run.recordedAt))
 run.outcome, run.jobId = 'enqueued', ID
-if ARGV[10] ~= '' then run.replaced = ARGV[10] end
 push_run(runs, run)
-return { 'created' }
+return { 'created', run.replaced or '' }
 `
 
 /**
