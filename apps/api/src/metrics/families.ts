@@ -119,6 +119,11 @@ function countersOf(fleet: FleetMetrics): Family[] {
       'Endpoints of webhooks that were disabled because they were gone or failed',
       [one(disabled)],
     ),
+    counter(
+      'claude_fleet_schedule_times_total',
+      'Times of schedules, by what became of them',
+      byLabel('outcome', { ...fleet.scheduleTimes }),
+    ),
   ]
 }
 

@@ -3,6 +3,7 @@ import {
   type JobErrorCode,
   type JobState,
   type PoolCounters,
+  type ScheduleRun,
   type Usage,
   type WorkerView,
 } from '@claude-fleet/core'
@@ -19,6 +20,7 @@ type Fields = Readonly<Record<string, string>>
  * - `NAME:UPTO` and `NAME:sum` of each distribution: how many lay in the bucket that ends at UPTO ms (`inf`: above
  *   all), and the sum, ms.
  *
+ * - `ticks:OUTCOME`
  * - `hooks:recorded`, `hooks:delivered`, `hooks:failed`, `hooks:withdrawn`, `hooks:dropped`, `hooks:disabled`,
  *   `hooks:requests:ok`, `hooks:requests:failed`
  *
@@ -68,6 +70,12 @@ export function foldMetrics(
       dropped: sum('hooks:dropped'),
       disabled: sum('hooks:disabled'),
       requests: { ok: sum('hooks:requests:ok'), failed: sum('hooks:requests:failed') },
+    },
+    scheduleTimes: {
+      enqueued: sum('ticks:enqueued'),
+      skipped: sum('ticks:skipped'),
+      missed: sum('ticks:missed'),
+      failed: sum('ticks:failed'),
     },
     latencies: {
       queue: distribution(sums, 'queue'),
@@ -129,6 +137,8 @@ export interface FleetMetrics {
   /** Lapsed locks that their owners took back. */
   reclaimed: number
   webhooks: WebhookMetrics
+  /** What became of the times of schedules. */
+  scheduleTimes: Record<ScheduleRun['outcome'], number>
   latencies: Record<'queue' | 'firstText' | 'total' | WorkerLatency, LatencyHistogram>
 }
 

@@ -132,6 +132,8 @@ test('a stored job that is none any more is told in the history, and the schedul
   await fleet.client.hset(fleet.keys.schedule(id), 'job', good)
   await fleet.comeNow(id)
   await poll(() => outcomes(id)).toEqual(['enqueued', 'failed'])
+  const { scheduleTimes } = await fleet.admin.metrics()
+  expect(scheduleTimes).toEqual({ enqueued: 1, skipped: 0, missed: 0, failed: 1 })
 })
 
 test('what others put into the queue of times stops nothing', async () => {

@@ -12,7 +12,7 @@ end
 local function push_run(runs, run)
   redis.call('LPUSH', runs, cjson.encode(run))
   redis.call('LTRIM', runs, 0, ${LIMITS.scheduleRuns - 1})
-  count('ticks:' .. run.outcome)
+  add('ticks:' .. run.outcome, 1)
 end
 `
 
