@@ -74,7 +74,7 @@ export function createSchedules(
     const [word] = await runScript(client, 'fleetScheduleCreate', keys.schedule(id), args)
     if (word === 'full') {
       const message = `the tenant has ${LIMITS.schedules} schedules, as many as it may; delete one first`
-      throw new FleetError('CONFLICT', message, { retryable: false, details: { limit: LIMITS.schedules } })
+      throw new FleetError('CONFLICT', message, { details: { limit: LIMITS.schedules } })
     }
     await follow(id)
     return viewOfKnown(tenant, id)
@@ -136,7 +136,9 @@ export function createSchedules(
       if (retimed) await follow(id)
       return viewOfKnown(tenant, id)
     }
-    throw new FleetError('CONFLICT', 'the schedule is being changed by others at the same time', { retryable: true })
+    throw new FleetError('CONFLICT', 'the schedule is being changed by others at the same time', {
+      retryable: true,
+    })
   }
 
   async function remove(tenant: string, id: string): Promise<boolean> {
@@ -158,7 +160,7 @@ export function createSchedules(
     const fired = await firing.fire(record, { scheduleId: id, at: Date.now() })
     if (fired.outcome === 'skipped') {
       const message = `the job ${fired.jobId} of the schedule has not ended`
-      throw new FleetError('CONFLICT', message, { jobId: fired.jobId, retryable: true })
+      throw new FleetError('CONFLICT', message, { jobId: fired.jobId })
     }
     if (fired.outcome !== 'enqueued') return undefined
     return readView(client, keys, tenant, fired.jobId)
