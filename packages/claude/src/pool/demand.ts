@@ -12,8 +12,8 @@ export interface Demand {
   isSteady(key: string): boolean
   /**
    * The key that is to get the next spare, given how many each has; `inMs` is how long its last failure still holds it
-   * back, ms. Every key gets its first before any gets a second; steady
-   * ones go first, then the latest used.
+   * back, ms. Every key gets its first before any gets a second; steady ones go first, then the latest used. Where many
+   * keys are used once, as when each job has an environment of its own, those get none: it would be thrown away.
    */
   next(countOf: (key: string) => number, most: number): { key: string; spec: SessionSpec; inMs: number } | undefined
   /** A steady key that has no spare. */
@@ -73,10 +73,12 @@ export function createDemand(memoryMs: number, most: number, now: () => number):
     },
     isSteady: (key) => (uses.get(key)?.times ?? 0) > 1,
     next(countOf, each) {
+      const single = inOrder().filter(([, use]) => use.times === 1).length
+      const least = single > each ? 2 : 1
       let soonest: { key: string; spec: SessionSpec; inMs: number } | undefined
       for (let round = 0; round < each; round += 1) {
         for (const [key, use] of inOrder()) {
-          if (countOf(key) > round || (round > 0 && use.times < 2)) continue
+          if (countOf(key) > round || use.times < Math.max(least, Math.min(round + 1, 2))) continue
           const inMs = Math.max(0, use.notBefore - now())
           if (inMs === 0) return { key, spec: use.spec, inMs }
           if (soonest === undefined || inMs < soonest.inMs) soonest = { key, spec: use.spec, inMs }

@@ -15,13 +15,13 @@ test('500 random steps keep every promise of the pool', async () => {
     steps: () => below(4),
     fails: () => random() < 0.05,
     isCurrent: () => random() < 0.9,
-    notReusable: () => (random() < 0.2 ? 'not proven' : undefined),
+    notReusable: () => (random() < 0.5 ? 'not proven' : undefined),
     bytes: () => below(11),
   })
   const pool: SessionPool = createSessionPool(sessions, {
     max,
     spares,
-    idleMs: 20,
+    idleMs: 40,
     parallelStarts: 2,
     refillDelayMs: 0,
     maxUses: 4,
@@ -81,8 +81,7 @@ test('500 random steps keep every promise of the pool', async () => {
   expect(sessions.living.size, `seed ${seed}`).toBe(0)
   const { created, destroyed, leased, waiting } = pool.stats()
   expect(Object.values(pool.stats().destroyedBy).reduce((sum, n) => sum + n, 0)).toBe(destroyed)
-  const { spare, reused, cold } = pool.stats()
-  expect(Math.min(spare, reused, cold), 'one kind of start never was').toBeGreaterThan(0)
+  expect(pool.stats().reused, 'no process ever served twice').toBeGreaterThan(0)
   expect({ leased, waiting, left: created - destroyed }).toEqual({ leased: 0, waiting: 0, left: 0 })
 })
 

@@ -119,3 +119,24 @@ test('no spare is begun while an acquire waits or a process is started for one',
   expect((await waiting).start).toBe('cold')
   await pool.stop()
 })
+
+test('where every job has a spec of its own no spare is begun for them, and what is used again keeps its place', async () => {
+  const sessions = fakeSessions()
+  const pool = createSessionPool(sessions, { ...kept, spares: 2 })
+  const job = async (tenant: string): Promise<string> => {
+    const lease = await pool.acquire({ ...spec, tenant }, { signal: never })
+    await lease.release()
+    return lease.start
+  }
+  await job('again')
+  await job('again')
+  for (let tenant = 0; tenant < 8; tenant += 1) await job(`single ${tenant}`)
+  const begun = sessions.specs.size
+  for (let tenant = 8; tenant < 12; tenant += 1) {
+    await job(`single ${tenant}`)
+    await delay(5)
+  }
+  expect(sessions.specs.size).toBe(begun + 4)
+  expect(await job('again')).toBe('reused')
+  await pool.stop()
+})

@@ -29,7 +29,7 @@ import { createFitness } from './fitness.js'
 import { reuseKey } from './keys.js'
 import { createLease } from './lease.js'
 import { resolvePoolOptions, type SessionPoolOptions } from './options.js'
-import { createRefill } from './refill.js'
+import { createRefill, leastWanted } from './refill.js'
 import {
   isBusy,
   isComing,
@@ -110,13 +110,12 @@ export function createSessionPool(deps: SessionPoolDeps, given: SessionPoolOptio
     return used ?? ready[0] ?? fitting[0]
   }
 
-  /** The one that has been ready longest goes for a waiter that it does not fit. Its end is not waited for, but one's. */
+  /** What is least of use goes for a waiter that it does not fit. The end of one is not waited for, that of more is. */
   function makeRoom(): boolean {
     if (count((slot) => !takesPlace(slot)) > 0) return false
-    const since = ({ state }: Slot): number => (state.name === 'ready' ? state.since : Infinity)
-    const [oldest] = [...slots].filter(({ state }) => state.name === 'ready').toSorted((a, b) => since(a) - since(b))
-    if (oldest !== undefined) {
-      retire(oldest, 'room', true)
+    const least = leastWanted(slots, demand)
+    if (least !== undefined) {
+      retire(least, 'room', true)
       return true
     }
     const begun = [...slots].find((slot) => slot.state.name === 'starting' && isComing(slot))

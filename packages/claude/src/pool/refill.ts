@@ -20,6 +20,14 @@ export interface RefillDeps {
   pump(): void
 }
 
+/** Of what is ready: one for a spec that was used once, else one of several for a spec, else the one ready longest. */
+export function leastWanted(slots: ReadonlySet<Slot>, demand: Pick<Demand, 'isSteady'>): Slot | undefined {
+  const since = ({ state }: Slot): number => (state.name === 'ready' ? state.since : Infinity)
+  const ready = [...slots].filter(({ state }) => state.name === 'ready').toSorted((a, b) => since(a) - since(b))
+  const isOneOfSeveral = ({ key }: Slot): boolean => ready.filter((slot) => slot.key === key).length > 1
+  return ready.find(({ key }) => !demand.isSteady(key)) ?? ready.find(isOneOfSeveral) ?? ready[0]
+}
+
 /** One timer, set while a spare is wanted and may be begun. What changes that calls `schedule`. */
 export function createRefill(
   deps: RefillDeps,
@@ -42,10 +50,8 @@ export function createRefill(
   /** A spec that is in steady use and has nothing ready takes the place of one that is not, or that has several. */
   function makePlace(): void {
     if (!demand.lacking(warmOf)) return
-    const least = [...slots].find(
-      (slot) => slot.state.name === 'ready' && (!demand.isSteady(slot.key) || warmOf(slot.key) > 1),
-    )
-    if (least !== undefined) deps.retire(least)
+    const least = leastWanted(slots, demand)
+    if (least !== undefined && (!demand.isSteady(least.key) || warmOf(least.key) > 1)) deps.retire(least)
   }
 
   function begin(): void {
