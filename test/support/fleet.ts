@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { FleetClient } from '@claude-fleet/client'
 import { readConformance, startCheckingProxy } from '@claude-fleet/conformance'
@@ -41,7 +41,13 @@ export async function startFleet(): Promise<TestFleet> {
   const workspaceRoot = join(folder.path, 'workspaces')
   const shared = { REDIS_URL: server.url }
   const api = startNode([CLAUDE_FLEET, 'api'], {
-    env: { ...shared, FLEET_API_PORT: '0', FLEET_API_KEYS: `${TEST_TENANT}:${sha256}:enqueue+read+admin` },
+    env: {
+      ...shared,
+      FLEET_API_PORT: '0',
+      FLEET_API_KEYS: `${TEST_TENANT}:${sha256}:enqueue+read+admin`,
+      FLEET_WEBHOOK_KEY: randomBytes(32).toString('hex'),
+      FLEET_WEBHOOK_ALLOW: '127.0.0.1',
+    },
   })
   closers.push(() => api.stop())
   const served = await api.message(readyUrl)

@@ -91,6 +91,9 @@ test.each<[string, string[], Terminal['env'], number, string]>([
   ['an address with a password', ['jobs'], { FLEET_URL: 'http://me:hunter2@127.0.0.1:9' }, 78, 'SETTINGS'],
   ['workers without the API', ['workers'], REDIS_ONLY, 78, 'SETTINGS'],
   ['figures without the API', ['stats'], REDIS_ONLY, 78, 'SETTINGS'],
+  ['webhooks without the API', ['webhooks'], REDIS_ONLY, 78, 'SETTINGS'],
+  ['what is no webhook id', ['webhooks', 'get', '../jobs'], REDIS_ONLY, 2, 'INVALID_REQUEST'],
+  ['an event that is none', ['webhooks', 'create', 'https://example.com', '--event', 'x'], {}, 2, 'USAGE'],
   ['a drain without the API', ['workers', 'drain', 'w1'], REDIS_ONLY, 78, 'SETTINGS'],
 ])('%s: one line on stderr, with --json one object, and its exit code', async (_name, args, env, exitCode, code) => {
   const plain = fakeTerminal(env)

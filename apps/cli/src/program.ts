@@ -11,6 +11,7 @@ import { addServiceCommands } from './service/commands.js'
 import { say, type Terminal } from './terminal.js'
 import { oneLine, styleOf } from './text/style.js'
 import { VERSION } from './version.js'
+import { addWebhookCommands } from './webhooks/commands.js'
 
 /** Runs the command line. Resolves to the exit code; never rejects. */
 export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -83,6 +84,7 @@ Exit codes: 0 ok, 1 the job failed, 2 bad usage, 69 fleet unreachable, 75 parked
   addBatchCommand(commands)
   addScheduleCommands(commands)
   addFleetCommands(commands)
+  addWebhookCommands(commands)
   addDoctor(commands)
   addServiceCommands(commands)
   addCompletion(program, commands)

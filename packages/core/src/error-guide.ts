@@ -98,7 +98,8 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
   },
   FORBIDDEN: {
     means: 'The key lacks the scope, or the operator does not allow what the job asks for.',
-    advice: 'Ask the operator: scopes in `FLEET_API_KEYS`, `FLEET_PERMISSION_MODES`, tenants of the credential.',
+    advice:
+      'Ask the operator: scopes in `FLEET_API_KEYS`, `FLEET_PERMISSION_MODES`, tenants of the credential, `FLEET_WEBHOOK_KEY` for webhooks.',
   },
   OUTPUT_TOO_LARGE: {
     means: 'The answer is larger than what the model may write, or than what is kept of one.',

@@ -1,4 +1,4 @@
-import { JOB_ID_PATTERN, SCHEDULE_ID_PATTERN, WORKER_ID_PATTERN } from '@claude-fleet/core'
+import { JOB_ID_PATTERN, SCHEDULE_ID_PATTERN, WEBHOOK_ID_PATTERN, WORKER_ID_PATTERN } from '@claude-fleet/core'
 import { Argument, type Command } from 'commander'
 import { examples, type Commands, type JsonFlag } from '../commands.js'
 import { withApi, withClient } from '../connect.js'
@@ -66,6 +66,12 @@ export function addCompletion(program: Command, { command, action, terminal, pri
         return items
           .filter(({ id }) => SCHEDULE_ID_PATTERN.test(id))
           .map(({ id, name, cron }) => ({ value: id, description: name ?? cron }))
+      }
+      if (kind === 'webhook') {
+        const webhooks = await withApi(terminal, (client) => client.webhooks.list(options))
+        return webhooks
+          .filter(({ id }) => WEBHOOK_ID_PATTERN.test(id))
+          .map(({ id, url }) => ({ value: id, description: url }))
       }
       const { items } = await withClient(terminal, (client) => client.jobs({}, options))
       return items

@@ -27,6 +27,7 @@ export interface JobFlags {
   priority?: number
   delayMs?: number
   metadata?: Record<string, string>
+  webhook?: string
   idempotencyKey?: string
 }
 
@@ -56,6 +57,7 @@ export function addJobOptions(command: Command): Command {
     .option('--priority <n>', '0 first, to 9', number)
     .option('--delay-ms <ms>', 'wait before the first attempt', number)
     .option('--metadata <key=value>', 'kept with the job; may repeat', pair)
+    .option('--webhook <id>', 'webhook that is told the end, whatever its events')
 }
 
 /** As `addJobOptions`, with the flag of a call that may be repeated. */
