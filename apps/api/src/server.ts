@@ -68,7 +68,9 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
     // Checked when settings are read, and again here: without keys this is all that stands before the network.
     if (keys.length === 0 && !isLoopback(host))
       throw new SettingsError('FLEET_API_HOST', 'is not loopback without keys')
-    delivery = await startDelivery({ addresses, log }, settings)
+    const started = (delivery = await startDelivery({ addresses, log }, settings))
+    // Beside the requests in progress, not after them: both have to end within the grace of a stop.
+    closing.signal.addEventListener('abort', () => void started?.stop(DELIVERY_STOP_MS), { once: true })
     const server = await startHttpServer(app, {
       host,
       port,

@@ -28,10 +28,10 @@ export async function startDelivery(
     await redis.close()
     throw error
   }
-  return {
-    async stop(deadlineMs) {
-      await courier.stop(deadlineMs)
-      await redis.close()
-    },
+  let stopping: Promise<void> | undefined
+  async function stop(deadlineMs: number): Promise<void> {
+    await courier.stop(deadlineMs)
+    await redis.close()
   }
+  return { stop: (deadlineMs) => (stopping ??= stop(deadlineMs)) }
 }

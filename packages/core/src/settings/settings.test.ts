@@ -142,3 +142,18 @@ test('the folders of a worker must not lie where a tenant would work', () => {
     expect(read({ [name]: '/ws2/x' })).not.toThrow()
   }
 })
+
+test('keys of webhooks are 32 bytes each, and a bad one is never quoted', () => {
+  const hex = 'ab'.repeat(32)
+  const base64 = Buffer.from('cd'.repeat(32), 'hex').toString('base64')
+  const { webhooks } = api({ FLEET_WEBHOOK_KEY: `${hex}, ${base64}`, FLEET_WEBHOOK_ALLOW: 'a.example, 10.0.0.0/8,::1' })
+  expect(webhooks.secretKeys.map((key) => Buffer.from(key).toString('hex'))).toEqual([hex, 'cd'.repeat(32)])
+  expect(webhooks.allow).toEqual(['a.example', '10.0.0.0/8', '::1'])
+  expect(api({ FLEET_WEBHOOK_KEY_FILE: '/k' }, { '/k': `${hex}\n` }).webhooks.secretKeys).toHaveLength(1)
+  expect(api({}).webhooks).toEqual({ secretKeys: [], allow: [] })
+  for (const key of [SECRET, 'ab'.repeat(31), `${hex},${SECRET}`]) {
+    const fault = faultOf(() => api({ FLEET_WEBHOOK_KEY: key }))
+    expect([fault.setting, fault.message.includes(SECRET)]).toEqual(['FLEET_WEBHOOK_KEY', false])
+  }
+  expect(faultOf(() => api({ FLEET_WEBHOOK_ALLOW: 'https://a.example' })).setting).toBe('FLEET_WEBHOOK_ALLOW')
+})

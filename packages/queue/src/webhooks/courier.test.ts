@@ -124,6 +124,33 @@ test('a receiver that never answers delays no other, and a courier that stops le
   expect(await hooks.registry.get(TENANT, slow.id)).toMatchObject({ pending: count, failures: 0 })
 })
 
+test('what failed at every try is given up, and its endpoint disabled when nothing has reached it since', async () => {
+  const { client, keys } = fleet
+  const dead = await hooks.create({ url: 'https://dead.example/' })
+  const odd = await hooks.create({ url: 'https://odd.example/' })
+  const off = await hooks.create({ url: 'https://off.example/' })
+  const { id: job } = await fleet.enqueue({ delayMs: 60_000 })
+  await fleet.producer.cancel(TENANT, job, 'no more')
+  for (const { id } of [dead, odd]) await client.hset(keys.delivery(`${job}_cancelled_${id}`), 'attempts', '9')
+  await client.hset(keys.hook(odd.id), 'lastSuccessAt', String(Date.now() + 60_000))
+  await hooks.registry.update(TENANT, off.id, { enabled: false })
+  await hooks.deliver(() => ({ type: 'answered', status: 500 }))
+  const { registry } = hooks
+  await expect.poll(() => registry.get(TENANT, dead.id)).toMatchObject({ enabled: false, disabledReason: 'failing' })
+  await expect.poll(() => statuses(odd.id)).toEqual(['failed'])
+  expect(await registry.get(TENANT, odd.id)).toMatchObject({ enabled: true, pending: 0 })
+
+  // A disabled endpoint keeps what waits, until it is too old to be of use.
+  await hooks.makeDue(off.id)
+  await expect.poll(async () => Number(await client.zscore(keys.hooksDue, off.id))).toBeGreaterThan(Date.now())
+  expect(await statuses(off.id)).toEqual(['pending'])
+  await client.hset(keys.delivery(`${job}_cancelled_${off.id}`), 'at', '1')
+  await hooks.makeDue(off.id)
+  await expect.poll(() => statuses(off.id)).toEqual(['failed'])
+  expect(hooks.sent.filter(({ url }) => url.includes('off'))).toEqual([])
+  expect((await fleet.admin.metrics()).webhooks).toMatchObject({ pending: 0, failed: 3, disabled: 1 })
+})
+
 test('410 disables an endpoint, a deleted one gets nothing more, and what fails in a row is asked rarely', async () => {
   const gone = await hooks.create({ url: 'https://gone.example/' })
   const deleted = await hooks.create({ url: 'https://deleted.example/' })

@@ -10,9 +10,11 @@ import { createVault } from './vault.js'
 
 /** How often it looks for what is due, whatever it was told. */
 const LOOK_MS = 1_000
+/** Hints that come thick make one look in this time. */
+const SOON_MS = 50
 const PAGE = 500
 /** Endpoints served at once by one process. */
-const CONCURRENCY = 32
+const CONCURRENCY = 100
 /** How long a dead process keeps an endpoint, and how often such are looked for, ms. */
 const TIMING = { lockMs: 45_000, stalledMs: 10_000 }
 const CLOSE_MS = 3_000
@@ -86,7 +88,7 @@ export function createCourier(
         if (stopping.signal.aborted) return
         const soon = again
         again = false
-        timer = setTimeout(look, soon ? 0 : LOOK_MS)
+        timer = setTimeout(look, soon ? SOON_MS : LOOK_MS)
       })
   }
 
