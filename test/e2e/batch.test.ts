@@ -12,6 +12,7 @@ interface Line {
   line: number
   customId?: string
   id?: string
+  batch?: string
   state: string
   result?: { text: string }
   error?: { code: string }
@@ -103,7 +104,7 @@ test('killed at random moments and run again, every line has its one outcome and
     prompts.map((prompt, index) => ({ prompt, customId: `c${index}` })),
   )
   const state = join(folder, 'killed.out.state')
-  const moments = [0, 1, 2].map((part) => 2 + part * 35 + Math.floor(Math.random() * 35))
+  const moments = [0, 1, 2].map((part) => 2 + part * 12 + Math.floor(Math.random() * 12))
   for (const moment of moments) {
     await using cli = startNode(batch('killed', '--concurrency', '6'), { env: fleet.clientEnv })
     await grownTo(state, moment)
@@ -112,7 +113,7 @@ test('killed at random moments and run again, every line has its one outcome and
   }
   // What a kill in the middle of a write leaves.
   await writeFile(join(folder, 'killed.out'), '{"line":1,"sta', { flag: 'a' })
-  await writeFile(state, '{"line":1', { flag: 'a' })
+  await writeFile(state, '{"key":"1', { flag: 'a' })
   const last = await run('killed', ['--concurrency', '6', '--json'])
   expect(last, `killed at ${moments.join(', ')}`).toMatchObject({ code: 0 })
   expect(JSON.parse(last.stdout)).toMatchObject({ jobs: 60, completed: 60, failed: 0, left: 0, errors: {} })
@@ -124,7 +125,7 @@ test('killed at random moments and run again, every line has its one outcome and
   expect(new Set(await prompted('killed-')).size).toBe(60)
 
   // As if every answer of the fleet had been lost on its way: the keys alone find the jobs again.
-  const entries = (await readFile(state, 'utf8')).split('\n').filter((entry) => !entry.includes('"id"'))
+  const entries = (await readFile(state, 'utf8')).split('\n').filter((entry) => !entry.includes('"ids"'))
   await writeFile(state, entries.join('\n'))
   await rm(join(folder, 'killed.out'))
   expect(await run('killed')).toMatchObject({ code: 0 })
@@ -157,6 +158,43 @@ test('a job that the fleet refuses is told in its line, and the others run', asy
   expect(await output('refused')).toMatchObject([
     { line: 1, state: 'refused', error: { code: 'FORBIDDEN' }, costUsd: 0 },
     { line: 2, state: 'completed' },
+  ])
+})
+
+test('the jobs are a batch of the fleet, each with its customId, and are listed by its id', async () => {
+  await write(
+    'listed',
+    ['a', 'b', 'c'].map((customId) => ({ customId, prompt: `[[text:${customId}]] listed` })),
+  )
+  expect(await run('listed')).toMatchObject({ code: 0 })
+  const lines = await output('listed')
+  const [first] = lines
+  const { stdout } = await runNode([CLAUDE_FLEET, 'jobs', '--batch', first?.batch ?? '', '--json'], {
+    env: fleet.clientEnv,
+  })
+  const { items } = JSON.parse(stdout) as { items: { id: string; customId: string }[] }
+  expect(new Map(items.map(({ id, customId }) => [customId, id]))).toEqual(
+    new Map(lines.map(({ id, customId }) => [customId, id])),
+  )
+  expect(items).toHaveLength(3)
+})
+
+test('--cancel ends what was sent, sends nothing more, and the same command without it runs the rest', async () => {
+  const prompts = ['1', '2', '3', '4'].map((name) => `[[slow:600,100]][[text:a slow answer]] cancel-${name}`)
+  await write('cancel', [...prompts, '[[text:quick]] cancel-5', '[[text:quick]] cancel-6'])
+  await using cli = startNode(batch('cancel', '--concurrency', '4'), { env: fleet.clientEnv })
+  await grownTo(join(folder, 'cancel.out.state'), 5)
+  cli.signal('SIGKILL')
+  await cli.ended
+  const cancelled = await run('cancel', ['--cancel', '--json'])
+  expect(cancelled.code).toBe(1)
+  expect(JSON.parse(cancelled.stdout)).toMatchObject({ jobs: 6, completed: 0, cancelled: 4, left: 2 })
+  const rest = await run('cancel', ['--json'])
+  expect(JSON.parse(rest.stdout)).toMatchObject({ jobs: 6, completed: 2, cancelled: 4, left: 0 })
+  expect((await output('cancel')).map(({ state }) => state)).toEqual([
+    ...Array<string>(4).fill('cancelled'),
+    'completed',
+    'completed',
   ])
 })
 
@@ -196,7 +234,7 @@ test('what was sent over a day ago without an answer is not sent again unasked',
   expect(await run('old')).toMatchObject({ code: 0 })
   const state = join(folder, 'old.out.state')
   const [header] = (await readFile(state, 'utf8')).split('\n')
-  await writeFile(state, `${header}\n{"line":1,"sentAt":${Date.now() - 86_400_000}}\n`)
+  await writeFile(state, `${header}\n{"key":"1-1","lines":[1],"sentAt":${Date.now() - 86_400_000}}\n`)
   await rm(join(folder, 'old.out'))
   expect(await run('old')).toMatchObject({ code: 2, stderr: expect.stringContaining('--resend') as string })
   expect(await run('old', ['--resend'])).toMatchObject({ code: 0 })

@@ -19,6 +19,7 @@ export interface BatchOptions {
   out: string
   concurrency: number
   resend: boolean
+  cancel: boolean
   json: boolean
 }
 
@@ -71,10 +72,18 @@ async function runChecked(
   const patience = createPatience(signal, (reason) => progress.note(`${(reason as Error).message}; trying again`))
   try {
     const parts = { client, journal, output, patience, done, onEnd: tally.add }
-    await runLines(parts, { path, concurrency: options.concurrency, resend: options.resend, signal })
+    await runLines(parts, {
+      path,
+      concurrency: options.concurrency,
+      resend: options.resend,
+      cancel: options.cancel,
+      signal,
+    })
   } catch (error) {
     const { left } = measure()
-    progress.note(`left with ${left} of ${jobs} to come; what was sent goes on, and the same command continues`)
+    progress.note(
+      `left with ${left} of ${jobs} to come; what was sent goes on, and the same command continues; with --cancel it ends what was sent`,
+    )
     if (signal.aborted) return { exitCode: EXIT.interrupted, summary: measure() }
     throw error
   } finally {
@@ -84,7 +93,7 @@ async function runChecked(
   return { exitCode: summary.completed === jobs ? EXIT.ok : EXIT.jobFailed, summary }
 }
 
-const MAX_CONCURRENCY = 1_000
+const MAX_CONCURRENCY = 10_000
 
 async function refuse(path: string, { out, concurrency }: BatchOptions): Promise<void> {
   const refused = (message: string) => new FleetError('INVALID_REQUEST', message)

@@ -7,9 +7,11 @@ interface BatchFlags extends JsonFlag {
   out: string
   concurrency?: number
   resend?: boolean
+  cancel?: boolean
 }
 
-const CONCURRENCY = 100
+/** Half of it is sent at a time: a batch of the fleet as long as one may be. */
+const CONCURRENCY = 2_000
 
 /** `batch`. */
 export function addBatchCommand({ command, action, terminal, printJson, printLines }: Commands): void {
@@ -18,6 +20,7 @@ export function addBatchCommand({ command, action, terminal, printJson, printLin
     .requiredOption('--out <file>', 'JSONL file that gets a line for each job when it ends')
     .option('--concurrency <n>', `jobs in the fleet at a time (default ${CONCURRENCY})`, number)
     .option('--resend', 'send again what was sent over a day ago without an answer; it may run twice')
+    .option('--cancel', 'send nothing more, and cancel what was sent and has not ended')
     .option('--json', 'print the summary as JSON')
     .addHelpText(
       'after',
@@ -27,11 +30,16 @@ export function addBatchCommand({ command, action, terminal, printJson, printLin
       ) + '\nCtrl-C leaves; what was sent goes on, and the same command continues. It also does after a kill.',
     )
     .action(
-      action(async (file: string, { out, json = false, resend = false, concurrency = CONCURRENCY }: BatchFlags) => {
-        const { exitCode, summary } = await runBatch(file, { out, json, resend, concurrency }, terminal)
-        if (json) printJson(summary)
-        else printLines(summaryLines(summary))
-        return exitCode
-      }),
+      action(
+        async (
+          file: string,
+          { out, json = false, resend = false, cancel = false, concurrency = CONCURRENCY }: BatchFlags,
+        ) => {
+          const { exitCode, summary } = await runBatch(file, { out, json, resend, cancel, concurrency }, terminal)
+          if (json) printJson(summary)
+          else printLines(summaryLines(summary))
+          return exitCode
+        },
+      ),
     )
 }

@@ -13,39 +13,44 @@ export interface BatchIdentity {
   fleet: string
 }
 
-/** What is known of a line that was sent, or was about to be. */
-export interface Sent {
+/** A chunk that was sent, or was about to be, and whose answer was not heard. */
+export interface OpenChunk {
+  lines: readonly number[]
   /** ms since the epoch. */
   sentAt: number
-  /** Its job, when the fleet's answer was heard. */
-  id?: string | undefined
 }
 
 /**
- * The memory of a batch, beside its output. What makes it safe to be killed at any moment: a line's idempotency key is
- * made of `token`, which is on the disk before the first line is sent, and `sending` is noted before the send.
+ * The memory of a batch, beside its output. What makes it safe to be killed at any moment: a chunk's idempotency key is
+ * made of `token`, which is on the disk before the first is sent, and `sending` is noted before the send.
  */
 export interface Journal {
   /** 32 hex digits, random, of this batch alone. */
   token: string
-  /** By line. */
-  sent: ReadonlyMap<number, Sent>
-  sending(line: number): Promise<void>
-  answered(line: number, id: string): Promise<void>
+  /** Jobs by line, of earlier runs. */
+  ids: ReadonlyMap<number, string>
+  /** By key, of earlier runs. */
+  open: ReadonlyMap<string, OpenChunk>
+  sending(key: string, lines: readonly number[]): Promise<void>
+  /** `ids` in the order of the lines. */
+  answered(key: string, ids: readonly string[]): Promise<void>
+  /** The fleet has nothing of the chunk and will never be asked for it again. */
+  refused(key: string): Promise<void>
   close(): Promise<void>
 }
 
 const headerSchema = z.object({
   batch: z.string().regex(/^[0-9a-f]{32}$/),
-  version: z.literal(1),
+  version: z.literal(2),
   sha256: z.string(),
   fleet: z.string(),
 })
-const entrySchema = z.object({
-  line: z.number().int().min(1),
-  sentAt: z.number().optional(),
-  id: z.string().regex(JOB_ID_PATTERN).optional(),
-})
+const chunkKey = z.string()
+const entrySchema = z.union([
+  z.object({ key: chunkKey, lines: z.array(z.number().int().min(1)), sentAt: z.number() }),
+  z.object({ key: chunkKey, ids: z.array(z.string().regex(JOB_ID_PATTERN)) }),
+  z.object({ key: chunkKey, refused: z.literal(true) }),
+])
 
 /**
  * Opens the journal of a batch, or begins it. Throws FleetError `INVALID_REQUEST` when it is that of another input or
@@ -59,7 +64,7 @@ export async function openJournal(path: string, identity: BatchIdentity, now: ()
   const writer = createLineWriter(file)
   try {
     if (kept === undefined) {
-      await writer.write({ version: 1, batch: token, ...identity })
+      await writer.write({ version: 2, batch: token, ...identity })
       await file.sync()
       await syncFolder(dirname(path))
     }
@@ -69,9 +74,11 @@ export async function openJournal(path: string, identity: BatchIdentity, now: ()
   }
   return {
     token,
-    sent: kept?.sent ?? new Map<number, Sent>(),
-    sending: (line) => writer.write({ line, sentAt: now() }),
-    answered: (line, id) => writer.write({ line, id }),
+    ids: kept?.ids ?? new Map<number, string>(),
+    open: kept?.open ?? new Map<string, OpenChunk>(),
+    sending: (key, lines) => writer.write({ key, lines, sentAt: now() }),
+    answered: (key, ids) => writer.write({ key, ids }),
+    refused: (key) => writer.write({ key, refused: true }),
     close: () => writer.close(),
   }
 }
@@ -79,9 +86,12 @@ export async function openJournal(path: string, identity: BatchIdentity, now: ()
 /** Undefined when there is none, or one that was killed before its first line was whole: then nothing was sent. */
 async function readJournal(
   path: string,
-): Promise<{ header: BatchIdentity & { batch: string }; sent: Map<number, Sent> } | undefined> {
+): Promise<
+  { header: BatchIdentity & { batch: string }; ids: Map<number, string>; open: Map<string, OpenChunk> } | undefined
+> {
   let header: z.infer<typeof headerSchema> | undefined
-  const sent = new Map<number, Sent>()
+  const ids = new Map<number, string>()
+  const unanswered = new Map<string, OpenChunk>()
   let end = 0
   try {
     for await (const { bytes, number, whole, end: after } of readLines(path, { maxBytes: LIMITS.jobBodyBytes })) {
@@ -91,17 +101,22 @@ async function readJournal(
         header = read(headerSchema, bytes, path, number)
         continue
       }
-      const { line, sentAt = 0, id } = read(entrySchema, bytes, path, number)
-      const before = sent.get(line)
-      // The first time counts: from then on the fleet remembers the key.
-      sent.set(line, { sentAt: before?.sentAt ?? sentAt, id: id ?? before?.id })
+      const entry = read(entrySchema, bytes, path, number)
+      if ('lines' in entry) {
+        // The first time counts: from then on the fleet remembers the key.
+        unanswered.set(entry.key, { lines: entry.lines, sentAt: unanswered.get(entry.key)?.sentAt ?? entry.sentAt })
+        continue
+      }
+      const chunk = unanswered.get(entry.key)
+      unanswered.delete(entry.key)
+      if ('ids' in entry) chunk?.lines.forEach((line, at) => ids.set(line, entry.ids[at] ?? ''))
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
   await truncate(path, end)
-  return header === undefined ? undefined : { header, sent }
+  return header === undefined ? undefined : { header, ids, open: unanswered }
 }
 
 function read<S extends z.ZodType>(schema: S, bytes: Buffer, path: string, line: number): z.output<S> {

@@ -12,6 +12,8 @@ export interface OutputLine extends Partial<Pick<JobView, 'result' | 'usage'>> {
   line: number
   customId?: string | undefined
   id?: string | undefined
+  /** Its batch in the fleet. */
+  batch?: string | undefined
   state: (typeof OUTCOMES)[number]
   error?: { code: string; message: string } | undefined
   costUsd: number

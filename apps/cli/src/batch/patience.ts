@@ -9,6 +9,8 @@ export interface Patience {
 
 const FIRST_MS = 200
 const LONGEST_MS = 5_000
+/** A proxy may wish for an hour. */
+const LONGEST_WISH_MS = 30_000
 /** Before the first answer: long enough for a restart, short enough for a wrong address. */
 const NEVER_SEEN_MS = 5_000
 const AWAY_MS = 300_000
@@ -32,7 +34,9 @@ export function createPatience(signal: AbortSignal, onAway: (reason: unknown) =>
           awaySince ??= performance.now()
           if (performance.now() - awaySince > (seen ? AWAY_MS : NEVER_SEEN_MS)) throw error
           const delayMs = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(tries, 10))
-          await sleep(delayMs * (0.5 + Math.random() / 2), undefined, { signal })
+          const { retryAfterMs: wish } = error.details
+          const wishMs = typeof wish === 'number' ? Math.min(wish, LONGEST_WISH_MS) : 0
+          await sleep(wishMs + delayMs * (0.5 + Math.random() / 2), undefined, { signal })
         }
       }
     },

@@ -1,9 +1,12 @@
-import type { FleetClient, Job } from '@claude-fleet/client'
-import { FleetError, isEndState, isFleetError, LIMITS, type JobView } from '@claude-fleet/core'
+import type { FleetClient } from '@claude-fleet/client'
+import { FleetError, isEndState, LIMITS, type JobView } from '@claude-fleet/core'
+import { stepsOf, type Step } from './chunks.js'
+import { createCollector, type Outstanding } from './collect.js'
 import { readJobs, type InputJob } from './input.js'
 import type { Journal } from './journal.js'
 import type { Output, OutputLine } from './output.js'
 import type { Patience } from './patience.js'
+import { sendChunk } from './send.js'
 
 export interface RunParts {
   client: FleetClient
@@ -21,6 +24,8 @@ export interface RunOptions {
   concurrency: number
   /** Sends lines again of which nobody can know any more whether the fleet has them. */
   resend: boolean
+  /** Sends nothing new, and cancels what was sent. */
+  cancel: boolean
   signal: AbortSignal
 }
 
@@ -32,112 +37,98 @@ const REMEMBERED_MS = LIMITS.idempotencyMs - 3_600_000
  * reason when it aborts; whatever was sent goes on in the fleet, and a later run finds it.
  */
 export async function runLines(parts: RunParts, options: RunOptions): Promise<void> {
-  if (!options.resend) refuseForgotten(parts)
-  const jobs = readJobs(options.path)
+  if (!options.resend) refuseForgotten(parts.journal)
   const stop = new AbortController()
   const abort = () => stop.abort(options.signal.reason)
   options.signal.addEventListener('abort', abort)
   if (options.signal.aborted) abort()
-  const worker = async () => {
-    try {
-      for (;;) {
-        stop.signal.throwIfAborted()
-        const { value: job, done } = await jobs.next()
-        if (done === true) return
-        if (!parts.done.has(job.line)) await runLine(parts, job, { ...options, signal: stop.signal })
-      }
-    } catch (error) {
-      stop.abort(error)
-      throw error
-    }
-  }
+  const jobs = readJobs(options.path)
+  const running = { ...options, signal: stop.signal }
+  const collector = createCollector(
+    { ...parts, onEnd: (outstanding, view) => writeEnd(parts, outstanding, view) },
+    { signal: stop.signal, failed: (reason) => stop.abort(reason) },
+  )
   try {
-    // All come to rest before the files are closed.
-    await Promise.allSettled(Array.from({ length: options.concurrency }, worker))
-    stop.signal.throwIfAborted()
+    // Two chunks in the fleet: one is worked on while the next is sent.
+    const size = Math.max(1, Math.floor(options.concurrency / 2))
+    for await (const step of stepsOf(jobs, { ...parts, size })) {
+      stop.signal.throwIfAborted()
+      await take(parts, step, running, collector)
+    }
+    await collector.atMost(0)
+  } catch (error) {
+    stop.abort(error)
   } finally {
+    // All come to rest before the files are closed.
+    await collector.rest()
     options.signal.removeEventListener('abort', abort)
-    await jobs.return(undefined)
+  }
+  stop.signal.throwIfAborted()
+}
+
+async function take(
+  parts: RunParts,
+  step: Step,
+  { cancel, concurrency, signal }: RunOptions,
+  collector: ReturnType<typeof createCollector>,
+): Promise<void> {
+  const { client, journal, patience } = parts
+  const sent: Outstanding[] = []
+  if (step.type === 'known') {
+    await collector.atMost(concurrency - 1)
+    sent.push(step)
+  } else {
+    if (cancel && step.isNew) return
+    await collector.atMost(Math.max(0, concurrency - step.chunk.jobs.length))
+    signal.throwIfAborted()
+    const onSent = (job: InputJob, id: string) => void sent.push({ job, id })
+    const onRefused = (job: InputJob, { code, message }: FleetError) =>
+      write(parts, job, { state: 'refused', error: { code, message }, costUsd: 0 })
+    await sendChunk({ client, journal, patience, onSent, onRefused }, step.chunk, signal)
+  }
+  for (const outstanding of sent) {
+    if (parts.done.has(outstanding.job.line)) continue
+    if (cancel) await cancelJob(parts, outstanding.id, signal)
+    collector.add(outstanding)
   }
 }
 
 /** Throws when a line was sent so long ago, without an answer, that its key is no longer remembered. */
-function refuseForgotten({ journal, done }: RunParts): void {
-  for (const [line, { id, sentAt }] of journal.sent) {
-    if (id !== undefined || done.has(line) || Date.now() - sentAt < REMEMBERED_MS) continue
+function refuseForgotten({ open }: Journal): void {
+  for (const { lines, sentAt } of open.values()) {
+    if (Date.now() - sentAt < REMEMBERED_MS) continue
     throw new FleetError(
       'INVALID_REQUEST',
-      `line ${line} was sent over a day ago and its answer was never heard: it may have run; --resend sends it again`,
+      `line ${lines[0]} was sent over a day ago and its answer was never heard: it may have run; --resend sends it again`,
     )
   }
 }
 
-async function runLine(parts: RunParts, job: InputJob, options: RunOptions): Promise<void> {
-  const { line, customId } = job
-  const write = async (outcome: Omit<OutputLine, 'line' | 'customId'>) => {
-    const whole = { line, customId, ...outcome }
-    await parts.output.write(whole)
-    parts.onEnd(whole)
+async function cancelJob({ client, patience }: RunParts, id: string, signal: AbortSignal): Promise<void> {
+  try {
+    await patience.call(() => client.job(id).cancel({ signal }))
+  } catch (error) {
+    // What the fleet does not keep any more is found out when its end is asked for.
+    if (!(error instanceof FleetError) || error.code !== 'NOT_FOUND') throw error
   }
-  const found = await enqueue(parts, job, options)
-  if (isFleetError(found)) return write({ state: 'refused', error: problem(found), costUsd: 0 })
-  const view = await waitForEnd(found, parts.patience, options.signal)
+}
+
+async function writeEnd(parts: RunParts, { job, id }: Outstanding, view: JobView | undefined): Promise<void> {
   if (view === undefined) {
     const error = { code: 'NOT_FOUND', message: 'the fleet does not keep this job any more, if it ever had it' }
-    return write({ id: found.id, state: 'unknown', error, costUsd: 0 })
+    return write(parts, job, { id, state: 'unknown', error, costUsd: 0 })
   }
-  const { id, state, result, error, costUsd, usage } = view
+  const { state, batch, result, error, costUsd, usage } = view
   if (!isEndState(state)) throw new FleetError('INTERNAL', `job ${id} ended as ${state}`)
-  return write({ id, state, result, error, costUsd, usage })
+  return write(parts, job, { id, batch, state, result, error, costUsd, usage })
 }
 
-/** The job of a line, enqueued unless it was. A refusal that is about this line alone is returned. */
-async function enqueue(parts: RunParts, job: InputJob, options: RunOptions): Promise<Job | FleetError> {
-  const { client, journal, patience } = parts
-  const { line, input } = job
-  const { signal } = options
-  const id = journal.sent.get(line)?.id
-  if (id !== undefined) return client.job(id)
-  const idempotencyKey = `batch-${journal.token}-${line}`
-  await journal.sending(line)
-  try {
-    const enqueued = await patience.call(() => client.enqueue(input, { idempotencyKey, signal }))
-    await journal.answered(line, enqueued.id)
-    return enqueued
-  } catch (error) {
-    if (isFleetError(error) && isAboutTheJob(error)) return error
-    throw error
-  }
-}
-
-/** Without a field it is the key, or the fleet, that refuses every line. */
-function isAboutTheJob({ code, details }: FleetError): boolean {
-  if (code === 'PAYLOAD_TOO_LARGE') return true
-  return (code === 'INVALID_REQUEST' || code === 'FORBIDDEN') && Array.isArray(details['errors'])
-}
-
-/** The job when it has ended, undefined when the fleet does not know it. */
-async function waitForEnd(job: Job, patience: Patience, signal: AbortSignal): Promise<JobView | undefined> {
-  for (;;) {
-    try {
-      await job.result({ signal })
-    } catch {
-      // Failed, cancelled or out of reach: what is so is asked for next.
-      signal.throwIfAborted()
-    }
-    try {
-      const view = await patience.call(() => job.get({ signal }))
-      if (isEndState(view.state)) return view
-    } catch (error) {
-      if (!isFleetError(error) || error.code !== 'NOT_FOUND') throw error
-      // A fleet's answer over HTTP has a request id; another web server's has not.
-      const { status, requestId } = error.details
-      if (status === undefined || requestId !== undefined) return undefined
-      throw error
-    }
-  }
-}
-
-function problem({ code, message }: FleetError): { code: string; message: string } {
-  return { code, message }
+async function write(
+  { output, onEnd }: RunParts,
+  { line, customId }: InputJob,
+  outcome: Omit<OutputLine, 'line' | 'customId'>,
+): Promise<void> {
+  const whole = { line, customId, ...outcome }
+  await output.write(whole)
+  onEnd(whole)
 }
