@@ -70,9 +70,14 @@ async function prompted(mark: string): Promise<string[]> {
 /** Resolves when the file has this many lines. */
 async function grownTo(path: string, lines: number): Promise<void> {
   const grown = async () => (await readFile(path, 'utf8').catch(() => '')).split('\n').length > lines
-  const watching = watch(folder)
-  if (await grown()) return
-  for await (const _ of watching) if (await grown()) return
+  const changes = watch(folder)[Symbol.asyncIterator]()
+  for (;;) {
+    // Asked for before the look: it begins to watch only then.
+    const change = changes.next()
+    if (await grown()) break
+    await change
+  }
+  await changes.return?.()
 }
 
 /** A way to a port of this machine that can be shut: then connections break, and new ones are refused. */
@@ -180,7 +185,7 @@ test('the jobs are a batch of the fleet, each with its customId, and are listed 
 })
 
 test('--cancel ends what was sent, sends nothing more, and the same command without it runs the rest', async () => {
-  const prompts = ['1', '2', '3', '4'].map((name) => `[[slow:600,100]][[text:a slow answer]] cancel-${name}`)
+  const prompts = ['1', '2', '3', '4'].map((name) => `[[delay:600000]] cancel-${name}`)
   await write('cancel', [...prompts, '[[text:quick]] cancel-5', '[[text:quick]] cancel-6'])
   await using cli = startNode(batch('cancel', '--concurrency', '4'), { env: fleet.clientEnv })
   await grownTo(join(folder, 'cancel.out.state'), 5)
@@ -269,7 +274,7 @@ test('straight to Redis it does the same', async () => {
 
 test('in a terminal there is a bar; Ctrl-C leaves with 130, and what was sent goes on', async (context) => {
   context.skip(!HAS_TERMINAL, 'this machine has no util-linux script')
-  await write('bar', ['[[slow:20,100]][[text:a slow answer]] bar-1', '[[text:quick]] bar-2'])
+  await write('bar', ['[[slow:13,400]][[text:a slow answer]] bar-1', '[[text:quick]] bar-2'])
   // In place of its shell, which Ctrl-C would end too, and the terminal with it.
   const command = `exec ${[process.execPath, ...batch('bar')].map(quoted).join(' ')}`
   await using cli = startInTerminal(command, { env: fleet.clientEnv, columns: 120 })
