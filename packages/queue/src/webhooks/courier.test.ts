@@ -75,6 +75,11 @@ test('an end is told to the endpoints that want it, with a thin body and the sam
     [`${cancelled.job.id}_cancelled_${all.id}`, 'job.cancelled'],
   ])
   expect([await statuses(failures.id), await statuses(off.id)]).toEqual([[], []])
+  const large = await fleet.enqueue({ delayMs: 60_000, metadata: { large: 'x'.repeat(20_000) } })
+  await fleet.producer.cancel(TENANT, large.id, 'no more')
+  const { data } = JSON.parse((await hooks.requests(5))[4]?.body ?? '{}') as { data: object }
+  expect(data).toMatchObject({ id: large.id, state: 'cancelled' })
+  expect(data).not.toHaveProperty('metadata')
   expect(await hooks.registry.deliveries('other', foreign.id, 5)).toEqual([])
   const { webhooks } = await fleet.admin.metrics()
   await expect.poll(async () => (await fleet.admin.metrics()).webhooks.pending).toBe(0)

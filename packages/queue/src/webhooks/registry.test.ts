@@ -62,6 +62,20 @@ test('after a rotation both secrets sign until the overlap ends', async () => {
   expect((await hooks.requests(2))[1]?.secrets).toEqual([third?.secret])
 })
 
+test('of rotations at one time each either holds or says that it did not', async () => {
+  const { id } = await hooks.create()
+  const answers = await Promise.allSettled(Array.from({ length: 6 }, () => hooks.registry.rotate(TENANT, id, 60_000)))
+  const made = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value?.secret] : []))
+  for (const answer of answers) {
+    if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ code: 'CONFLICT' })
+  }
+  const before = hooks.sent.length
+  await hooks.registry.test(TENANT, id)
+  const secrets = (await hooks.requests(before + 1))[before]?.secrets ?? []
+  expect(made.length).toBeGreaterThan(0)
+  expect(made.slice(-3).filter((secret) => secret === undefined || !secrets.includes(secret))).toEqual([])
+})
+
 test('a tenant has only so many endpoints, and without a key nobody has any', async () => {
   const tenant = 'many'
   for (let at = 0; at < LIMITS.webhooks; at += 1) await hooks.create({}, tenant)

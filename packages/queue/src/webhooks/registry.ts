@@ -86,14 +86,21 @@ export function createWebhooks({ redis, log }: QueueDeps, { prefix, secretKeys }
     return found && viewOfHook(id, found, await client.zcard(keys.hookDue(id)), await now())
   }
 
-  async function write(tenant: string, id: string, max: number | '', fields: Record<string, string>) {
-    const args = [prefix, id, tenant, max, ...Object.entries(fields).flat()]
+  /** `max`: it is new. `secrets`: what they were when they were read; two rotations at once must not lose one's secret. */
+  async function write(
+    tenant: string,
+    id: string,
+    fields: Record<string, string>,
+    { max = '', secrets = '' }: { max?: number | ''; secrets?: string | undefined } = {},
+  ) {
+    const args = [prefix, id, tenant, max, secrets, ...Object.entries(fields).flat()]
     const [word] = await runScript(client, 'fleetHookWrite', keys.hook(id), args)
     if (word === 'full') {
       throw new FleetError('CONFLICT', `there are ${LIMITS.webhooks} webhooks already; delete one`, {
         retryable: false,
       })
     }
+    if (word === 'changed') throw new FleetError('CONFLICT', 'the webhook is being rotated by another call')
     return word === 'ok'
   }
 
@@ -101,7 +108,7 @@ export function createWebhooks({ redis, log }: QueueDeps, { prefix, secretKeys }
     if (!TENANT_PATTERN.test(tenant)) throw new FleetError('INVALID_REQUEST', 'the tenant is not a tenant name')
     const id = newWebhookId()
     const { secret, stored } = newSecret(tenant, id)
-    await write(tenant, id, LIMITS.webhooks, { ...fieldsOf(spec), secrets: JSON.stringify([stored]) })
+    await write(tenant, id, { ...fieldsOf(spec), secrets: JSON.stringify([stored]) }, { max: LIMITS.webhooks })
     return { ...mustBe(await get(tenant, id)), secret }
   }
 
@@ -113,7 +120,7 @@ export function createWebhooks({ redis, log }: QueueDeps, { prefix, secretKeys }
 
   async function update(tenant: string, id: string, patch: WebhookPatch): Promise<WebhookView | undefined> {
     if ((await record(tenant, id)) === undefined) return undefined
-    return (await write(tenant, id, '', fieldsOf(patch))) ? get(tenant, id) : undefined
+    return (await write(tenant, id, fieldsOf(patch))) ? get(tenant, id) : undefined
   }
 
   async function remove(tenant: string, id: string): Promise<boolean> {
@@ -123,6 +130,7 @@ export function createWebhooks({ redis, log }: QueueDeps, { prefix, secretKeys }
   }
 
   async function rotate(tenant: string, id: string, overlapMs: number): Promise<WebhookWithSecret | undefined> {
+    const secrets = WEBHOOK_ID_PATTERN.test(id) ? await client.hget(keys.hook(id), 'secrets') : null
     const found = await record(tenant, id)
     if (found === undefined) return undefined
     const at = await now()
@@ -131,7 +139,8 @@ export function createWebhooks({ redis, log }: QueueDeps, { prefix, secretKeys }
       .map(({ sealed, until }) => ({ sealed, until: Math.min(until ?? Infinity, at + overlapMs) }))
       .filter(({ until }) => until > at)
       .slice(0, OLD_SECRETS_MAX)
-    if (!(await write(tenant, id, '', { secrets: JSON.stringify([stored, ...old]) }))) return undefined
+    const fields = { secrets: JSON.stringify([stored, ...old]) }
+    if (!(await write(tenant, id, fields, { secrets: secrets ?? undefined }))) return undefined
     return { ...mustBe(await get(tenant, id)), secret }
   }
 

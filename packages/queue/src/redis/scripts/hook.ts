@@ -1,21 +1,24 @@
 /** KEYS[1] is the endpoint's record and ARGV[2] its id, in all of these. */
 
 /**
- * Creates an endpoint, or changes one. ARGV[3] tenant, [4] endpoints a tenant may have, or empty: it must exist, [5...]
- * fields in pairs. An endpoint that is enabled forgets why it was not. Answers `ok`, `full` or `missing`.
+ * Creates an endpoint, or changes one. ARGV[3] tenant, [4] endpoints a tenant may have, or empty: it must exist, [5] what its
+ * `secrets` must be for it to be changed, or empty, [6...] fields in pairs. An endpoint that is enabled forgets why it was
+ * not. Answers `ok`, `full`, `missing` or `changed`.
  */
 export const HOOK_WRITE = `
 local tenant, index = ARGV[3], P .. ':hooks:' .. ARGV[3]
 local now = now_ms()
 if ARGV[4] == '' then
-  if redis.call('HGET', KEYS[1], 'tenant') ~= tenant then return { 'missing' } end
+  local r = redis.call('HMGET', KEYS[1], 'tenant', 'secrets')
+  if r[1] ~= tenant then return { 'missing' } end
+  if ARGV[5] ~= '' and r[2] ~= ARGV[5] then return { 'changed' } end
 else
   if redis.call('ZCARD', index) >= tonumber(ARGV[4]) then return { 'full' } end
   redis.call('HSET', KEYS[1], 'tenant', tenant, 'createdAt', int(now))
   redis.call('ZADD', index, int(now), ID)
 end
-redis.call('HSET', KEYS[1], 'updatedAt', int(now), unpack(ARGV, 5))
-for at = 5, #ARGV, 2 do
+redis.call('HSET', KEYS[1], 'updatedAt', int(now), unpack(ARGV, 6))
+for at = 6, #ARGV, 2 do
   local woken = ARGV[at] == 'enabled' and ARGV[at + 1] == '1'
   if woken then redis.call('HDEL', KEYS[1], 'disabledReason') end
   -- Another address, or a second chance: what is known of the old one says nothing.
