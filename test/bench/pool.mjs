@@ -50,7 +50,7 @@ try {
 process.exit()
 
 async function firstText() {
-  const fleet = await startFleet({ FLEET_CONCURRENCY: '2', FLEET_SPARES: '8' })
+  const fleet = await startFleet({ FLEET_CONCURRENCY: '2', FLEET_SPARES: '4' })
   const sdk = await loadSdk()
   const direct = await openDirect()
   const arms = {
@@ -71,7 +71,7 @@ async function firstText() {
       // A key of its own, whose first process is busy: so the next has the spare.
       const key = { systemPrompt: `Round ${round}.` }
       await fleet.timed({ ...key, prompt: 'x' })
-      const holding = await fleet.begin({ ...key, prompt: '[[slow:40,100]] hold' })
+      const holding = await fleet.begin({ ...key, prompt: '[[bytes:400]][[slow:80,100]] hold' })
       await fleet.untilSpares()
       const ms = await fleet.timed({ ...key, prompt: 'x' }, 'spare')
       await fleet.cancel(holding)
@@ -215,6 +215,7 @@ async function startFleet(env) {
       }
       // Until the process is ready again or gone, so that the next arm has the host for itself.
       await pause(150)
+      if (kind !== undefined && got !== kind) console.log(`not counted: a start was ${got}, not ${kind}`)
       return kind === undefined || got === kind ? ms : undefined
     },
     async begin(job) {
@@ -232,7 +233,7 @@ async function startFleet(env) {
     },
     async untilSpares() {
       // The heartbeat that tells of spares is slow; a start takes well under this.
-      await pause(1_500)
+      await pause(2_500)
     },
     async close() {
       await worker.stop()

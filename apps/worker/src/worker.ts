@@ -28,6 +28,7 @@ import { loggedAttempt } from './attempt-log.js'
 import { createCredentialGate } from './credential-gate.js'
 import { createHealthFiles, type HealthFiles } from './health-files.js'
 import { capacityOf, SESSION_MAX_BYTES } from './host/capacity.js'
+import { readIntoPageCache } from './host/page-cache.js'
 import { readHostResources } from './host/resources.js'
 import { createRedactor, secretsOf } from './redactor.js'
 import { createRunAttempt } from './run-attempt.js'
@@ -107,6 +108,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const ticker = createTicker({ redis, log }, { prefix, retentionMs })
     ticking = ticker
 
+    const stopped = new AbortController()
     let stopping: Promise<void> | undefined
     const stop = (): Promise<void> => {
       if (stopping !== undefined) {
@@ -114,6 +116,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
         return Promise.all([consumer.stop(0), stopping]).then(() => {})
       }
       pausedReason = 'draining'
+      stopped.abort()
       log.info({ workerId, running: consumer.running(), drainMs: settings.drainMs }, 'worker stopping')
       stopping = (async () => {
         await health?.draining()
@@ -135,6 +138,10 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     await consumer.start()
     await ticker.start()
     janitor.start()
+    // Not waited for: the first job is as well served by a disk that is read once.
+    readIntoPageCache(claude.file, stopped.signal).catch((error: unknown) =>
+      log.debug({ err: error }, 'claude was not read ahead'),
+    )
     log.info({ workerId, limit, spares, claudeVersion: claude.version, claude: claude.file }, 'worker ready')
     return { id: workerId, stop, ended }
   } catch (error) {
@@ -190,7 +197,7 @@ function statusOf(worker: {
   pausedReason: string | undefined
   settings: WorkerSettings
 }): WorkerStatus {
-  const { created, reused, spare, cold, destroyed, spares } = worker.pool.stats()
+  const { created, reused, spare, cold, destroyed, destroyedBy, spares } = worker.pool.stats()
   return {
     claudeVersion: worker.claude.version,
     limit: worker.limit,
@@ -199,5 +206,6 @@ function statusOf(worker: {
     credentials: [...worker.settings.credentials.keys()],
     pausedReason: worker.pausedReason,
     pool: { created, reused, spare, cold, destroyed },
+    ends: destroyedBy,
   }
 }

@@ -1,4 +1,11 @@
-import type { JobErrorCode, PermissionMode, RetryDecision, StartKind, Usage } from '@claude-fleet/core'
+import type {
+  JobErrorCode,
+  PermissionMode,
+  ProcessEndReason,
+  RetryDecision,
+  StartKind,
+  Usage,
+} from '@claude-fleet/core'
 
 /** All that decides how a `claude` process is launched and what its conversation begins with. */
 export interface SessionSpec {
@@ -185,28 +192,6 @@ export interface Lease extends AsyncDisposable {
   discard(): Promise<void>
 }
 
-/**
- * Why a process was ended.
- * - `used`: it had served, and none is kept; `not reusable`: nor was it proven to be as new;
- * - `turns`, `age`, `memory`: it had served, lived or grown enough; `idle`: nobody wanted it for long;
- * - `room`: another spec had more need of its place; `outdated`: a start would bring another claude or folder;
- * - `died`: by itself; `given up`: nobody wanted it any more when it was ready;
- * - `discarded`: the attempt did not succeed; `drained`: the pool was.
- */
-export type DestroyReason =
-  | 'used'
-  | 'not reusable'
-  | 'turns'
-  | 'age'
-  | 'memory'
-  | 'idle'
-  | 'room'
-  | 'outdated'
-  | 'died'
-  | 'given up'
-  | 'discarded'
-  | 'drained'
-
 export interface PoolStats {
   created: number
   reused: number
@@ -214,7 +199,7 @@ export interface PoolStats {
   cold: number
   destroyed: number
   /** `destroyed`, by reason. */
-  destroyedBy: Readonly<Partial<Record<DestroyReason, number>>>
+  destroyedBy: Readonly<Partial<Record<ProcessEndReason, number>>>
   /** Leased now. */
   leased: number
   /** Started and unused now. */

@@ -93,6 +93,30 @@ export const poolCountersSchema = z.object({
 })
 export type PoolCounters = z.infer<typeof poolCountersSchema>
 
+/**
+ * Why a worker ended a `claude` process.
+ * - `used`: it had served, and none is kept; `not_reusable`: nor was it proven to be as new;
+ * - `turns`, `age`, `memory`: it had served, lived or grown enough; `idle`: nobody wanted it for long;
+ * - `room`: another spec had more need of its place; `outdated`: a start would bring another claude or folder;
+ * - `died`: by itself; `given_up`: nobody wanted it any more when it was ready;
+ * - `discarded`: the attempt did not succeed; `drained`: the pool was.
+ */
+export const PROCESS_END_REASONS = [
+  'used',
+  'not_reusable',
+  'turns',
+  'age',
+  'memory',
+  'idle',
+  'room',
+  'outdated',
+  'died',
+  'given_up',
+  'discarded',
+  'drained',
+] as const
+export type ProcessEndReason = (typeof PROCESS_END_REASONS)[number]
+
 /** Figures of the fleet as one tenant sees it. */
 export const statsSchema = z.object({
   jobs: z.record(z.enum(JOB_STATES), z.number()),

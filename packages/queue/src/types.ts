@@ -9,6 +9,7 @@ import type {
   JobState,
   JobView,
   PoolCounters,
+  ProcessEndReason,
   Stats,
   StreamEvent,
   Usage,
@@ -193,6 +194,8 @@ export interface WorkerStatus {
   pausedReason: string | undefined
   /** Since the process began. */
   pool: PoolCounters
+  /** Why processes were ended, since the process began. */
+  ends: Readonly<Partial<Record<ProcessEndReason, number>>>
 }
 
 /** What one worker process measures by itself. It is told with the heartbeats, as totals since the process began. */

@@ -89,7 +89,11 @@ function countersOf(fleet: FleetMetrics): Family[] {
       byLabel('kind', starts),
     ),
     counter('claude_fleet_processes_created_total', 'claude processes started', [one(pool.created)]),
-    counter('claude_fleet_processes_destroyed_total', 'claude processes ended', [one(pool.destroyed)]),
+    counter(
+      'claude_fleet_processes_destroyed_total',
+      'claude processes ended, by reason',
+      byLabel('reason', fleet.processEnds),
+    ),
     counter('claude_fleet_tokens_total', 'Tokens of ended attempts, by kind', byLabel('kind', kindsOf(tokens))),
     counter('claude_fleet_cost_usd_total', 'Cost of ended attempts in USD', [one(fleet.costUsd)]),
     counter(

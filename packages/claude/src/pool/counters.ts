@@ -1,18 +1,18 @@
-import type { StartKind } from '@claude-fleet/core'
-import type { DestroyReason, PoolStats } from '../types.js'
+import type { ProcessEndReason, StartKind } from '@claude-fleet/core'
+import type { PoolStats } from '../types.js'
 
 /** What a pool has done since it was made. */
 export interface Counters {
   created(): void
   leased(start: StartKind): void
-  destroyed(reason: DestroyReason): void
+  destroyed(reason: ProcessEndReason): void
   totals(): Omit<PoolStats, 'leased' | 'spares' | 'idle' | 'waiting'>
 }
 
 export function createCounters(): Counters {
   let created = 0
   const starts: Record<StartKind, number> = { reused: 0, spare: 0, cold: 0 }
-  const reasons: Partial<Record<DestroyReason, number>> = {}
+  const reasons: Partial<Record<ProcessEndReason, number>> = {}
   return {
     created: () => void (created += 1),
     leased: (start) => void (starts[start] += 1),

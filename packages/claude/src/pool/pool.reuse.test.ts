@@ -49,7 +49,7 @@ test('without proof there is no reuse: the process is ended, why is told, and th
   expect([second.start, pidOf(second)]).toEqual(['cold', 2])
   expect(told).toEqual(['a background task runs'])
   while (sessions.living.size > 1) await turnOfLoop()
-  expect(pool.stats().destroyedBy).toEqual({ 'not reusable': 1 })
+  expect(pool.stats().destroyedBy).toEqual({ not_reusable: 1 })
   await pool.stop()
 })
 

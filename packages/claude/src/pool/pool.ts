@@ -20,8 +20,8 @@
  *    included; one that has served, only after its session has proven that nothing of the job before is left (`reset`);
  * 7. no spare is begun while an acquire waits or a process is started for one.
  */
-import { FleetError, type StartKind } from '@claude-fleet/core'
-import type { ClaudeSession, DestroyReason, ExitFacts, PoolStats, SessionPool, SessionSpec } from '../types.js'
+import { FleetError, type ProcessEndReason, type StartKind } from '@claude-fleet/core'
+import type { ClaudeSession, ExitFacts, PoolStats, SessionPool, SessionSpec } from '../types.js'
 import { createCounters } from './counters.js'
 import { createDemand } from './demand.js'
 import { createEnding } from './ending.js'
@@ -161,11 +161,11 @@ export function createSessionPool(deps: SessionPoolDeps, given: SessionPoolOptio
     const { waiter } = slot.state
     if (signal.aborted) {
       waiter?.reject(signal.reason)
-      retireSession(slot, session, 'given up')
+      retireSession(slot, session, 'given_up')
     } else if (waiter !== undefined) give(slot, session, waiter, slot.ahead ? 'spare' : 'cold')
     else if (!session.lasts || count(isSpare) > spares) {
       if (!session.lasts) demand.forget(slot.key)
-      retireSession(slot, session, 'given up')
+      retireSession(slot, session, 'given_up')
     } else {
       demand.started(slot.key)
       keep(slot, session, performance.now())
@@ -235,7 +235,7 @@ export function createSessionPool(deps: SessionPoolDeps, given: SessionPoolOptio
     return settled
   }
 
-  function wasReset(slot: Slot, session: ClaudeSession, why: DestroyReason | undefined): void {
+  function wasReset(slot: Slot, session: ClaudeSession, why: ProcessEndReason | undefined): void {
     if (slot.state.name !== 'resetting') throw internal('a slot was reset twice')
     const { waiter } = slot.state
     if (phase !== 'open') return retireSession(slot, session, 'drained')

@@ -19,6 +19,7 @@ const IDLE: WorkerStatus = {
   credentials: ['default'],
   pausedReason: undefined,
   pool: { created: 0, reused: 0, spare: 0, cold: 0, destroyed: 0 },
+  ends: {},
 }
 const QUIET = pino({ level: 'silent' })
 export const API_KEY = 'test-key'

@@ -77,6 +77,7 @@ test("a worker's own counts are added once, also when a beat comes twice, lapses
     credentials: [],
     pausedReason: undefined,
     pool: { created: 0, reused: 0, spare: 0, cold: 0, destroyed: 0 },
+    ends: {},
   }
   const own = { redis: fleet.redis, log: QUIET, tally, status: () => status, onDrain() {} }
   const timing = { ttlMs: 60_000, beatMs: 1_000_000 }
@@ -97,10 +98,12 @@ test("a worker's own counts are added once, also when a beat comes twice, lapses
     { upTo: Infinity, count: 1 },
   ])
   status.pool.destroyed = 2
+  status.ends = { idle: 2 }
   await worker.close()
   await worker.close()
   const after = await fleet.admin.metrics()
   expect([after.pool.destroyed, after.pool.cold, after.latencies.acquire.sumMs, after.workers]).toEqual([2, 2, 430, []])
+  expect(after.processEnds).toMatchObject({ idle: 2, died: 0 })
   expect((await fleet.admin.stats('anybody')).pool).toEqual(after.pool)
 })
 

@@ -1,8 +1,10 @@
 import {
   JOB_ERROR_CODES,
+  PROCESS_END_REASONS,
   type JobErrorCode,
   type JobState,
   type PoolCounters,
+  type ProcessEndReason,
   type ScheduleRun,
   type Usage,
   type WorkerView,
@@ -16,7 +18,7 @@ type Fields = Readonly<Record<string, string>>
  * Reads the sums that the scripts keep. Fields of `{prefix}:metrics` (`sums`):
  *
  * - `ended:STATE:CODE`, `retry:CODE`, `parked:CODE`, `attempts`, `fenced:append`, `fenced:settle`
- * - `tokens:KIND`, `costUsd`, `pool:COUNTER`
+ * - `tokens:KIND`, `costUsd`, `pool:COUNTER`, `ends:REASON`
  * - `NAME:UPTO` and `NAME:sum` of each distribution: how many lay in the bucket that ends at UPTO ms (`inf`: above
  *   all), and the sum, ms.
  *
@@ -48,6 +50,10 @@ export function foldMetrics(
       cold: sum('pool:cold'),
       destroyed: sum('pool:destroyed'),
     },
+    processEnds: Object.fromEntries(PROCESS_END_REASONS.map((reason) => [reason, sum(`ends:${reason}`)])) as Record<
+      ProcessEndReason,
+      number
+    >,
     tokens: {
       inputTokens: sum('tokens:inputTokens'),
       outputTokens: sum('tokens:outputTokens'),
@@ -126,6 +132,8 @@ export interface FleetMetrics {
   retries: CodeCounts
   parked: CodeCounts
   pool: PoolCounters
+  /** Why processes were ended. */
+  processEnds: Record<ProcessEndReason, number>
   tokens: Usage
   costUsd: number
   /** Writes that were refused because the attempt was no longer the job's. */

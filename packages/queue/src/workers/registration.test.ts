@@ -23,6 +23,7 @@ const STATUS: WorkerStatus = {
   credentials: ['default'],
   pausedReason: undefined,
   pool: { created: 3, reused: 2, spare: 1, cold: 1, destroyed: 0 },
+  ends: {},
 }
 
 function register(workerId: string, timing: { ttlMs: number; beatMs: number }, onDrain = () => {}) {
@@ -34,7 +35,7 @@ const TIMING = { ttlMs: 400, beatMs: 100 }
 
 test('a live worker is listed with what it says, and not after it left', async () => {
   const worker = await register('listed', TIMING)
-  const { pool: _pool, pausedReason: _paused, ...shown } = STATUS
+  const { pool: _pool, ends: _ends, pausedReason: _paused, ...shown } = STATUS
   expect(await fleet.admin.workers()).toMatchObject([{ id: 'listed', host: 'host', pid: 7, ...shown }])
   expect((await fleet.admin.stats(undefined)).pool).toEqual(STATUS.pool)
   await worker.close()

@@ -63,12 +63,14 @@ export async function registerWorker(
 
   /** Totals since the process began: the script adds what is new, so a beat that comes twice does no harm. */
   function counted(): Record<string, number> {
-    const pool = Object.entries(status().pool).map(([name, count]) => [`pool:${name}`, count])
-    return { ...tally?.totals(), ...Object.fromEntries(pool) }
+    const { pool, ends } = status()
+    const named = (prefix: string, counts: object) =>
+      Object.fromEntries(Object.entries(counts).map(([name, count]) => [`${prefix}:${name}`, count as number]))
+    return { ...tally?.totals(), ...named('pool', pool), ...named('ends', ends) }
   }
 
   function heartbeat(): string {
-    const { pausedReason, pool: _pool, ...facts } = status()
+    const { pausedReason, pool: _pool, ends: _ends, ...facts } = status()
     const said: Heartbeat = { instance, id: workerId, host, pid, ...facts }
     return JSON.stringify(pausedReason === undefined ? said : { ...said, pausedReason })
   }
