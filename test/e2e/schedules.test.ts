@@ -72,7 +72,7 @@ test('the command line creates, lists, shows, runs, pauses, resumes and deletes 
   })
   const bad = await cli('schedules', 'create', '* * *', 'p', '--json')
   expect([bad.code, JSON.parse(bad.stderr)]).toMatchObject([2, { error: { details: { errors: [{ path: 'cron' }] } } }])
-})
+}, 60_000)
 
 test('a delayed job says when it runs, on the command line too', async () => {
   const id = (await cli('enqueue', 'later', '--delay-ms', '600000')).stdout.trim()
