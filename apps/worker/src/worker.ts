@@ -91,7 +91,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const { prefix, retentionMs } = settings
     const consumer = createConsumer(
       { redis, log, run: loggedAttempt(run, log, { workerId }), admission: createCredentialGate(settings) },
-      { prefix, workerId, concurrency: limit, retentionMs },
+      { prefix, workerId, concurrency: limit, retentionMs, events: settings.events },
     )
     watching = consumer
     // From before the wait for an older process of this id: what that one left is found all the sooner.

@@ -167,6 +167,8 @@ export interface ConsumerOptions {
   /** Attempts at once, at most. */
   concurrency: number
   retentionMs: number
+  /** How pieces of an answer gather into events: for up to `windowMs` (25), up to `chars` (32,768). */
+  events?: { windowMs: number; chars: number } | undefined
 }
 
 /** Claims jobs and settles what came of them. */

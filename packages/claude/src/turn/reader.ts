@@ -5,6 +5,8 @@ import { createAnswer } from './answer.js'
 import { riseOver, spendOfResult, usageOf } from './spend.js'
 import { toolOutput } from './tool-output.js'
 
+const LOG_LINE_CHARS = 65_536
+
 export interface TurnReaderOptions {
   /** `uuid` the prompt was sent with. A result that names other prompts is not ours. */
   promptUuid: string
@@ -193,7 +195,7 @@ export function createTurnReader(options: TurnReaderOptions): TurnReader {
       log.lines += 1
       if (/\berror\b/i.test(line)) log.errors += 1
       else if (/\bwarn(ing)?\b/i.test(line)) log.warnings += 1
-      return [{ type: 'log', stream, line }]
+      return [{ type: 'log', stream, line: shortened(line) }]
     },
     total(total) {
       costUsd = riseOver(total, options.costBefore)
@@ -238,6 +240,12 @@ export function createTurnReader(options: TurnReaderOptions): TurnReader {
       backgroundTasks,
     }),
   }
+}
+
+/** A line that is no message can be of any length, and nobody reads it to its end. */
+function shortened(line: string): string {
+  if (line.length <= LOG_LINE_CHARS) return line
+  return `${line.slice(0, LOG_LINE_CHARS).replace(/[\uD800-\uDBFF]$/, '')} (${line.length} characters in all)`
 }
 
 /** An unsolicited result (a background task, a peer session) has an `origin`; ours lists our prompt where it lists any. */

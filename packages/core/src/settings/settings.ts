@@ -42,6 +42,8 @@ export interface WorkerSettings extends QueueSettings {
   concurrency: number | undefined
   spares: number | undefined
   sessionIdleMs: number
+  /** How pieces of an answer gather into events. */
+  events: { windowMs: number; chars: number }
   workspaceRoot: string
   stateDir: string
   drainMs: number
@@ -112,6 +114,7 @@ export function readWorkerSettings(source: SettingsSource, home: string): Worker
     concurrency: read.FLEET_CONCURRENCY,
     spares: read.FLEET_SPARES,
     sessionIdleMs: read.FLEET_SESSION_IDLE_MS,
+    events: { windowMs: read.FLEET_EVENT_WINDOW_MS, chars: read.FLEET_EVENT_CHARS },
     workspaceRoot: read.FLEET_WORKSPACE_ROOT,
     stateDir: read.FLEET_STATE_DIR,
     drainMs: read.FLEET_DRAIN_MS,

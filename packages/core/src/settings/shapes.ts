@@ -139,6 +139,13 @@ export const workerShape = (home: string) => ({
   FLEET_SESSION_IDLE_MS: value.durationMs(0).default(600_000).meta({
     description: 'How long a `claude` process without a job is kept for the next, ms; 0 keeps none.',
   }),
+  FLEET_EVENT_WINDOW_MS: value.wholeNumber(0, 1_000).default(25).meta({
+    description:
+      'Time in which pieces of an answer gather into one event, ms. The first goes at once. Less is smoother, and more work for Redis.',
+  }),
+  FLEET_EVENT_CHARS: value.wholeNumber(256, 262_144).default(32_768).meta({
+    description: 'Longest text that one event gathers, characters.',
+  }),
   FLEET_WORKSPACE_ROOT: value.absolutePath.default(`${home}/.claude-fleet/workspaces`).meta({
     description: "Folder of the tenants' working folders.",
   }),

@@ -45,9 +45,17 @@ export async function sendEvents(
   }
 }
 
+/** Readers of one stream share its events, so each is written out once however many readers it has. */
+const frames = new WeakMap<StreamEvent, string>()
+
 /** JSON has no raw line break, so no event can forge another's lines. */
 function frame(event: StreamEvent): string {
-  return `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+  let text = frames.get(event)
+  if (text === undefined) {
+    text = `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+    frames.set(event, text)
+  }
+  return text
 }
 
 /** What happens at every ping: a word to a reader that keeps up, an end to one that has long stopped. */

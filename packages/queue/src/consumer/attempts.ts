@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis'
 import { OPEN_GATE, type AdmissionGate } from '../admission/gate.js'
 import { newFence } from '../ids.js'
 import { openEnvelope } from '../jobs/envelope.js'
+import type { WriterOptions } from '../events/writer.js'
 import { parseSeal } from '../jobs/seal.js'
 import type { Keys } from '../keys.js'
 import { within } from '../redis/deadline.js'
@@ -32,6 +33,7 @@ export interface AttemptsDeps {
 export interface AttemptsOptions {
   workerId: string
   retentionMs: number
+  events?: WriterOptions['gather']
 }
 
 /** The attempts in progress in this process. */
@@ -170,7 +172,7 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
   }
 
   async function runAndSettle(held: Held, job: { tenant: string; spec: JobSpec } & Begun): Promise<Disposition> {
-    const { claim, writer } = openClaim({ client, keys, log }, held, job)
+    const { claim, writer } = openClaim({ client, keys, log, gather: options.events }, held, job)
     let outcome: AttemptOutcome
     try {
       outcome = await deps.run(claim)

@@ -1,6 +1,6 @@
 import type { JobSpec } from '@claude-fleet/core'
 import type { Redis } from 'ioredis'
-import { createWriter, type EventWriter } from '../events/writer.js'
+import { createWriter, type EventWriter, type WriterOptions } from '../events/writer.js'
 import type { Keys } from '../keys.js'
 import { runScript } from '../redis/scripts.js'
 import type { AttemptStop, Claim, ClaimLock, LockState, Log } from '../types.js'
@@ -89,7 +89,7 @@ export function readBegun(words: readonly string[]): Begun {
 
 /** The claim that the worker's `run` gets, and the writer behind it. */
 export function openClaim(
-  { client, keys, log }: { client: Redis; keys: Keys; log: Log },
+  { client, keys, log, gather }: { client: Redis; keys: Keys; log: Log; gather?: WriterOptions['gather'] },
   held: Held,
   job: { tenant: string; spec: JobSpec } & Begun,
 ): { claim: Claim; writer: EventWriter } {
@@ -110,7 +110,7 @@ export function openClaim(
       onFenced: () => held.lose(),
       onCancel: (reason) => held.stop({ kind: 'cancelled', reason }),
     },
-    { jobId: held.id, attempt: job.attempt, seq: job.seq },
+    { jobId: held.id, attempt: job.attempt, seq: job.seq, gather },
   )
   held.lost.addEventListener('abort', () => writer.close(), { once: true })
   const claim: Claim = {

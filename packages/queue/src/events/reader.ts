@@ -5,8 +5,8 @@ import { readView } from '../jobs/view.js'
 import { clientOf, subscriptionsOf } from '../redis/connect.js'
 import { within } from '../redis/deadline.js'
 import type { EventReader } from '../types.js'
-import { createMailbox } from './mailbox.js'
-import { parseEvents } from './parse.js'
+import { createMailboxes, type Mailbox } from './mailbox.js'
+import { createEventParser } from './parse.js'
 import { createReplay } from './replay.js'
 
 const CALL_MS = 5_000
@@ -20,7 +20,9 @@ export function createEventReader({ redis, log }: QueueDeps, { prefix }: { prefi
   const keys = createKeys(prefix)
   /** Ends of the streams in progress, so that closing the reader ends them. */
   const ends = new Set<() => void>()
-  const replay = createReplay(client, keys, log)
+  const parseEvents = createEventParser(log)
+  const replay = createReplay(client, keys, parseEvents)
+  const openMailbox = createMailboxes()
 
   async function view(tenant: string, id: string): Promise<JobView | undefined> {
     return within(CALL_MS, readView(client, keys, tenant, id), 'Redis did not answer')
@@ -33,10 +35,11 @@ export function createEventReader({ redis, log }: QueueDeps, { prefix }: { prefi
 
   async function* events(tenant: string, id: string, options: { after: number; signal: AbortSignal }) {
     await mustExist(tenant, id)
-    const mailbox = createMailbox()
+    const mailbox = openMailbox()
     // Subscribed before the log is read: what is published meanwhile waits in the mailbox, and nothing falls between.
     const listening = subscriptions.listen(keys.events(id), mailbox)
     const stop = await within(CALL_MS, listening, 'Redis did not answer').catch((cause: unknown) => {
+      mailbox.close()
       // It may still be confirmed later, when nobody wants it any more.
       listening.then(
         (late) => late(),
@@ -50,6 +53,7 @@ export function createEventReader({ redis, log }: QueueDeps, { prefix }: { prefi
     } finally {
       release()
       stop()
+      mailbox.close()
     }
   }
 
@@ -57,7 +61,7 @@ export function createEventReader({ redis, log }: QueueDeps, { prefix }: { prefi
   async function* follow(
     id: string,
     after: number,
-    mailbox: ReturnType<typeof createMailbox>,
+    mailbox: Mailbox,
     signal: AbortSignal,
   ): AsyncGenerator<StreamEvent> {
     let position = after
@@ -86,7 +90,7 @@ export function createEventReader({ redis, log }: QueueDeps, { prefix }: { prefi
       }
       const mail = await mailbox.next(CHECK_MS, signal)
       if (mail === 'check') behind = true
-      for (const event of mail === 'check' ? [] : parseEvents(mail, log)) {
+      for (const event of mail === 'check' ? [] : parseEvents(mail)) {
         if (event.seq <= position || event.jobId !== id) continue
         if (event.seq !== position + 1) {
           behind = true

@@ -3,11 +3,13 @@ import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import { parseSeal } from '../jobs/seal.js'
 import { within } from '../redis/deadline.js'
-import type { Log } from '../types.js'
-import { parseEvents } from './parse.js'
+import type { ParseEvents } from './parse.js'
 
 const CALL_MS = 5_000
-const PAGE_ENTRIES = 100
+/** A page is as many entries as make about so much, so that many readers of long logs are in memory together. */
+const PAGE_CHARS = 262_144
+const FIRST_PAGE_ENTRIES = 16
+const PAGE_ENTRIES_MAX = 1_024
 
 export interface Replay {
   /**
@@ -20,17 +22,30 @@ export interface Replay {
 }
 
 /** Reads logs page by page, so that a long one is never in memory whole. */
-export function createReplay(client: Redis, keys: Keys, log: Log): Replay {
+export function createReplay(client: Redis, keys: Keys, parseEvents: ParseEvents): Replay {
   async function* stored(id: string, after: number): AsyncGenerator<StreamEvent> {
     // An entry's id is the seq of its last event, so the first entry at or above this one holds the next event.
+    let count = FIRST_PAGE_ENTRIES
     for (let start = `${after + 1}-0`; ;) {
-      const reading = client.xrange(keys.log(id), start, '+', 'COUNT', PAGE_ENTRIES)
+      const reading = client.xrange(keys.log(id), start, '+', 'COUNT', count)
       const page = await within(CALL_MS, reading, 'Redis did not answer')
-      for (const [, fields] of page) yield* parseEvents(fields[1] ?? '', log)
+      let chars = 0
+      for (const [, fields] of page) {
+        chars += fields[1]?.length ?? 0
+        yield* parseEvents(fields[1] ?? '')
+      }
       const last = page[page.length - 1]
-      if (last === undefined || page.length < PAGE_ENTRIES) return
+      if (last === undefined || page.length < count) return
       start = `(${last[0]}`
+      count = Math.max(1, Math.min(PAGE_ENTRIES_MAX, 4 * count, Math.floor((page.length * PAGE_CHARS) / (chars + 1))))
     }
+  }
+
+  /** A Redis that came back without its last moments meanwhile counts less: those events come again, and are no gap. */
+  async function stillCounted(id: string, counted: number, last: number): Promise<number> {
+    if (counted <= last) return counted
+    const again = await within(CALL_MS, client.hget(keys.job(id), 'seq'), 'Redis did not answer')
+    return Math.min(counted, Number(again ?? 0))
   }
 
   return {
@@ -50,7 +65,7 @@ export function createReplay(client: Redis, keys: Keys, log: Log): Replay {
         if (isEndEvent(event)) return
       }
       const end = seal == null ? undefined : parseSeal(seal)
-      const counted = end === undefined ? Number(seq ?? 0) : end.seq - 1
+      const counted = end === undefined ? await stillCounted(id, Number(seq ?? 0), last) : end.seq - 1
       if (counted > last) yield gap(last + 1, counted)
       // A sealed job ends every stream, even one whose log is gone or whose reader is ahead of a Redis that went back.
       if (end !== undefined && end.seq > after) yield end

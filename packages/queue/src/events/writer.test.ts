@@ -5,7 +5,7 @@ import { QUIET } from '../testing/fleet.js'
 import { createWriter } from './writer.js'
 
 /** The append script's rules, with answers that a test may lose or forge. */
-function createLog() {
+function createLog(gather?: { windowMs: number; chars: number }) {
   const taken: FleetEvent[] = []
   const batches: number[] = []
   const faults: (() => string[] | Error | undefined)[] = []
@@ -29,7 +29,7 @@ function createLog() {
         return ['ok', String(last), '']
       },
     },
-    { jobId: 'j', attempt: 1, seq: 0 },
+    { jobId: 'j', attempt: 1, seq: 0, gather },
   )
   return { writer, taken, batches, faults, calls }
 }
@@ -39,8 +39,7 @@ const text = (event: FleetEvent) => (event.type === 'text' ? event.text : event.
 test('the first delta goes at once, those of one window become one event, and another kind keeps its place', async () => {
   const { writer, taken, batches } = createLog()
   writer.write({ type: 'text', text: 'a' })
-  // Turns of the event loop, not time: nothing was waited for.
-  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  await atOnce()
   expect(taken.map(text)).toEqual(['a'])
   for (const letter of 'bcd') writer.write({ type: 'text', text: letter })
   writer.write({ type: 'text_reset' })
@@ -49,6 +48,36 @@ test('the first delta goes at once, those of one window become one event, and an
   expect(taken.map(text)).toEqual(['a', 'bcd', 'text_reset', 'ef'])
   expect(taken.map(({ seq }) => seq)).toEqual([1, 2, 3, 4])
   expect(batches).toEqual([1, 3])
+})
+
+/** Turns of the event loop, not time: whatever comes within them was not waited for. */
+async function atOnce() {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+test('the first piece of an answer is not held back for what came before it', async () => {
+  const { writer, taken } = createLog({ windowMs: 600_000, chars: 1_000 })
+  writer.write({ type: 'started', worker: 'w', sessionId: 's', start: 'cold' })
+  await atOnce()
+  writer.write({ type: 'log', stream: 'stderr', line: 'waits for the window' })
+  await atOnce()
+  expect(taken.map(text)).toEqual(['started'])
+  writer.write({ type: 'text', text: 'first' })
+  await atOnce()
+  writer.write({ type: 'text', text: 'second' })
+  await atOnce()
+  expect(taken.map(text)).toEqual(['started', 'log', 'first'])
+  writer.close()
+})
+
+test('a long piece becomes events of the length that is set, cut between characters', async () => {
+  const { writer, taken } = createLog({ windowMs: 0, chars: 4 })
+  writer.write({ type: 'text', text: 'abc😀def' })
+  await writer.flushed()
+  writer.write({ type: 'text', text: 'g' })
+  writer.write({ type: 'text', text: 'hi' })
+  await writer.flushed()
+  expect(taken.map(text)).toEqual(['abc', '😀de', 'f', 'ghi'])
 })
 
 test('an answer that is lost costs no event and doubles none', async () => {

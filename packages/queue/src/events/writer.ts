@@ -2,9 +2,8 @@ import { NO_USAGE, type EventBody, type FleetEvent, type Usage } from '@claude-f
 import { pause } from '../redis/deadline.js'
 import type { Log } from '../types.js'
 
-/** Time in which deltas gather into one event and events into one batch, ms. The first goes at once. */
-const WINDOW_MS = 25
-const DELTA_CHARS = 32_768
+/** Deltas gather into one event, and events into one batch, for so many ms and up to so many characters. */
+const GATHER = { windowMs: 25, chars: 32_768 }
 const BATCH_CHARS = 262_144
 /** Above this much unsent text a caller of `drained()` waits. */
 const BOUND_CHARS = 1_048_576
@@ -42,6 +41,8 @@ export interface WriterOptions {
   attempt: number
   /** The last sequence number in the log. */
   seq: number
+  /** Default: 25 ms, 32,768 characters. */
+  gather?: { windowMs: number; chars: number } | undefined
 }
 
 /** Gives the events of one attempt their place and brings them to Redis in order, one batch at a time. */
@@ -64,6 +65,7 @@ export interface EventWriter {
 
 /** Invariant: `ring`, the batch in flight and `pending` hold consecutive sequence numbers up to `seq`. */
 export function createWriter(deps: WriterDeps, options: WriterOptions): EventWriter {
+  const { windowMs, chars: deltaChars } = options.gather ?? GATHER
   const closing = new AbortController()
   const pending: FleetEvent[] = []
   const ring: FleetEvent[] = []
@@ -74,6 +76,8 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
   let skipWindow: (() => void) | undefined
   let hurried = false
   let sentAt = -Infinity
+  /** The last batch had a piece of an answer in it, so the next piece is not the first that a reader waits for. */
+  let flowing = false
   const waiters: { until: () => boolean; resolve: () => void }[] = []
 
   const place = (body: EventBody, at: number): FleetEvent => {
@@ -94,6 +98,10 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
 
   function write(body: EventBody): void {
     if (closing.signal.aborted) return
+    if (isDelta(body) && body.text.length > deltaChars) {
+      for (const text of pieces(body.text, deltaChars)) write({ type: body.type, text })
+      return
+    }
     if (body.type === 'tool_use') {
       tools[body.name] = (tools[body.name] ?? 0) + 1
       spendChanged = true
@@ -102,12 +110,13 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
     unsentChars += chars
     const tail = pending[pending.length - 1]
     // An event that waits is not yet anybody's: a delta of the same kind may still grow it.
-    if (tail !== undefined && isDelta(tail) && tail.type === body.type && tail.text.length + chars <= DELTA_CHARS) {
+    if (tail !== undefined && isDelta(tail) && tail.type === body.type && tail.text.length + chars <= deltaChars) {
       tail.text += (body as { text: string }).text
     } else {
       seq += 1
       pending.push(place(body, seq))
     }
+    if (!flowing && isDelta(body)) skipWindow?.()
     if (!pumping) void pump()
   }
 
@@ -119,6 +128,7 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
       if (closing.signal.aborted) break
       const batch = takeBatch()
       sentAt = performance.now()
+      if (batch.length > 0) flowing = batch.some(isDelta)
       await deliver(batch)
       for (const event of batch) {
         const chars = sizeOf(event)
@@ -138,10 +148,10 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
     wake()
   }
 
-  /** Lets deltas gather since the last batch, unless somebody waits for the end or none was sent yet. */
+  /** Lets events gather since the last batch, unless somebody waits for the end or for the first piece of an answer. */
   function window(): Promise<void> {
-    const waitMs = sentAt + WINDOW_MS - performance.now()
-    if (waitMs <= 0 || hurried) return Promise.resolve()
+    const waitMs = sentAt + windowMs - performance.now()
+    if (waitMs <= 0 || hurried || (!flowing && pending.some(isDelta))) return Promise.resolve()
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, waitMs)
       skipWindow = () => {
@@ -236,10 +246,19 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
   }
 }
 
-type Delta = Extract<FleetEvent, { type: 'text' | 'thinking' }>
-
-function isDelta(event: FleetEvent): event is Delta {
+function isDelta<E extends { type: string }>(event: E): event is Extract<E, { type: 'text' | 'thinking' }> {
   return event.type === 'text' || event.type === 'thinking'
+}
+
+/** Cuts between characters: half of a surrogate pair is no text. */
+function* pieces(text: string, chars: number): Generator<string> {
+  for (let start = 0; start < text.length;) {
+    const end = start + chars
+    const splitsPair = /^[\uD800-\uDBFF][\uDC00-\uDFFF]/.test(text.slice(end - 1, end + 1))
+    const piece = text.slice(start, splitsPair ? end - 1 : end)
+    yield piece
+    start += piece.length
+  }
 }
 
 const ENVELOPE_CHARS = 120

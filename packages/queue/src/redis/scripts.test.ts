@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openFleet, TENANT, typesOf, type TestFleet } from '../testing/fleet.js'
 import { startTestRedis, type TestRedis } from '../testing/redis.js'
+import { LOG_BYTES } from './scripts/prelude.js'
 import { runScript, type ScriptName } from './scripts.js'
 
 let server: TestRedis
@@ -186,4 +187,23 @@ test('the cost of a lost attempt is what was seen of it, until the worker that w
     ['cancelled', 0.5],
   ])
   expect((await fleet.admin.stats(TENANT)).tools).toEqual({ Read: 3 })
+})
+
+test('a log that grows past its bytes loses its oldest events, and a reader is told which', async () => {
+  const { id } = await fleet.enqueue()
+  await begin(id, 'f1')
+  const text = 'x'.repeat(1_048_576)
+  const count = LOG_BYTES / text.length + 8
+  for (let seq = 2; seq < count + 2; seq += 1) {
+    const events = [{ jobId: id, attempt: 1, seq, ts: 1, type: 'text', text }]
+    await run('fleetAppend', id, 'f1', seq, seq, JSON.stringify(events), '0', '')
+  }
+  await settle(id, 'f1', 'cancelled', count + 2, 'enough')
+  const events = await fleet.events(id)
+  const [gap, next] = events
+  expect(gap).toMatchObject({ type: 'gap', from: 1, to: (next?.seq ?? 0) - 1 })
+  expect(events.length - 2).toBeLessThanOrEqual(LOG_BYTES / text.length)
+  // It was not cut further than the limit asks.
+  expect(events.length).toBeGreaterThan(0.9 * (LOG_BYTES / text.length))
+  expect(typesOf(events.slice(1), next?.seq).at(-1)).toBe('cancelled')
 })

@@ -2,8 +2,9 @@ import { JOB_STATES, JOB_TRANSITIONS } from '@claude-fleet/core'
 import { LATENCY_BOUNDS_MS } from '../../admin/histogram.js'
 import { WEBHOOKS } from './webhooks.js'
 
-/** Log entries kept for one job, about. */
-export const LOG_ENTRIES = 10_000
+/** Kept of one job's log: entries, about, and bytes of their JSON. What is older is cut, and readers are told of a gap. */
+export const LOG_ENTRIES = 100_000
+export const LOG_BYTES = 64 * 1_048_576
 const STATS_KEPT_MS = 2 * 3_600_000
 /** Over a month, so that one can be compared with the last. */
 const SPENT_KEPT_MS = 40 * 86_400_000
@@ -62,10 +63,24 @@ local function move(tenant, from, to)
   redis.call('HSET', JOB, 'state', to)
 end
 
+-- The log holds no more than its bytes: the oldest entries go first, some more than need be so as to go less often.
+local function cut_log(held)
+  local cut
+  for _, entry in ipairs(redis.call('XRANGE', LOG, '-', '+', 'COUNT', 64)) do
+    if held <= ${LOG_BYTES} * 0.95 then break end
+    held = held - #entry[2][2]
+    cut = entry[1]
+  end
+  if cut then redis.call('XTRIM', LOG, 'MINID', (string.match(cut, '^%d+') + 1) .. '-0') end
+  redis.call('HSET', JOB, 'logBytes', int(held))
+end
+
 local function append(last, json)
   redis.call('XADD', LOG, 'MAXLEN', '~', '${LOG_ENTRIES}', int(last) .. '-0', 'e', json)
   redis.call('HSET', JOB, 'seq', int(last))
   redis.call('PUBLISH', P .. ':events:' .. ID, json)
+  local held = redis.call('HINCRBY', JOB, 'logBytes', #json)
+  if held > ${LOG_BYTES} then cut_log(held) end
 end
 
 local function event(kind, attempt, seq, now, extra)
