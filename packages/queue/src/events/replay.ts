@@ -41,13 +41,6 @@ export function createReplay(client: Redis, keys: Keys, parseEvents: ParseEvents
     }
   }
 
-  /** A Redis that came back without its last moments meanwhile counts less: those events come again, and are no gap. */
-  async function stillCounted(id: string, counted: number, last: number): Promise<number> {
-    if (counted <= last) return counted
-    const again = await within(CALL_MS, client.hget(keys.job(id), 'seq'), 'Redis did not answer')
-    return Math.min(counted, Number(again ?? 0))
-  }
-
   return {
     async *from(id, position, after) {
       // Read before the log: all that the record counts is in the log or was cut from it.
@@ -65,7 +58,7 @@ export function createReplay(client: Redis, keys: Keys, parseEvents: ParseEvents
         if (isEndEvent(event)) return
       }
       const end = seal == null ? undefined : parseSeal(seal)
-      const counted = end === undefined ? await stillCounted(id, Number(seq ?? 0), last) : end.seq - 1
+      const counted = end === undefined ? Number(seq ?? 0) : end.seq - 1
       if (counted > last) yield gap(last + 1, counted)
       // A sealed job ends every stream, even one whose log is gone or whose reader is ahead of a Redis that went back.
       if (end !== undefined && end.seq > after) yield end
