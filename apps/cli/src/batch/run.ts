@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { FleetClient } from '@claude-fleet/client'
 import { FleetError, isEndState, LIMITS, type JobView } from '@claude-fleet/core'
 import { stepsOf, type Step } from './chunks.js'
@@ -39,6 +40,8 @@ const REMEMBERED_MS = LIMITS.idempotencyMs - 3_600_000
 export async function runLines(parts: RunParts, options: RunOptions): Promise<void> {
   if (!options.resend) refuseForgotten(parts.journal)
   const stop = new AbortController()
+  // A listener for every job that is waited for is what it is for.
+  setMaxListeners(0, stop.signal)
   const abort = () => stop.abort(options.signal.reason)
   options.signal.addEventListener('abort', abort)
   if (options.signal.aborted) abort()
