@@ -26,6 +26,15 @@ test('02:30 in Berlin comes once on the day without it, an hour later, and once 
   ])
 })
 
+test('within the hour that is there twice, or that is not there, the same times come as before it', () => {
+  const next = (after: string) => times('30 2 * * *', 'Europe/Berlin', after, 1)[0]
+  for (const after of ['00:30:00', '01:00:00', '01:29:59', '02:00:00'])
+    expect(next(`2026-10-25T${after}Z`)).toBe('2026-10-26T01:30:00.000Z')
+  for (const after of ['00:59:00', '01:00:00', '01:29:59'])
+    expect(next(`2026-03-29T${after}Z`)).toBe('2026-03-29T01:30:00.000Z')
+  expect(next('2026-03-29T01:30:00Z')).toBe('2026-03-30T00:30:00.000Z')
+})
+
 test('when day of month and day of week are both given, either is enough', () => {
   expect(times('0 9 15 * FRI', 'UTC', '2026-04-04T00:00:00Z', 3)).toEqual([
     '2026-04-10T09:00:00.000Z',

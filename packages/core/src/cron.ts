@@ -36,13 +36,17 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
+/** Further back than any zone sets its clocks. */
+const LOOK_BACK_MS = 3 * 3_600_000
+
 /**
  * The first time of a cron expression after a moment, both ms since the epoch. Undefined when none comes. A time that a
  * zone skips when its clocks go forward comes an hour later by the clock on the wall; one that it has twice comes once,
  * the first time. Throws what the parser throws for an expression that is none.
  */
 export function nextTick(cron: string, timeZone: string, after: number): number | undefined {
-  return nextOf(CronExpressionParser.parse(cron, { currentDate: new Date(after), tz: timeZone }))
+  for (const time of timesAfter(cron, timeZone, after)) return time
+  return undefined
 }
 
 /**
@@ -54,12 +58,35 @@ export function latestTick(
   timeZone: string,
   { tick, now, reachMs }: { tick: number; now: number; reachMs: number },
 ): number {
-  // Forwards alone: going back, the parser leaves out the times that a zone moves when its clocks go forward.
-  const currentDate = new Date(Math.max(tick, now - reachMs - 1))
-  const times = CronExpressionParser.parse(cron, { currentDate, tz: timeZone })
   let latest = tick
-  for (let next = nextOf(times); next !== undefined && next <= now; next = nextOf(times)) latest = next
+  for (const time of timesAfter(cron, timeZone, Math.max(tick, now - reachMs - 1))) {
+    if (time > now) break
+    latest = time
+  }
   return latest
+}
+
+/**
+ * The parser sees the clock on the wall: asked within the hour that a zone has twice it gives that hour's times again,
+ * and within the one that it skips it leaves them out. So where the clocks were just set, it is asked from before that on.
+ */
+function* timesAfter(cron: string, timeZone: string, after: number): Generator<number> {
+  const isJustSet = offsetAt(timeZone, after - LOOK_BACK_MS) !== offsetAt(timeZone, after)
+  const currentDate = new Date(isJustSet ? after - LOOK_BACK_MS : after)
+  const times = CronExpressionParser.parse(cron, { currentDate, tz: timeZone })
+  for (let next = nextOf(times); next !== undefined; next = nextOf(times)) if (next > after) yield next
+}
+
+const offsets = new Map<string, Intl.DateTimeFormat>()
+
+/** How far a zone is from UTC, as a text to be compared. */
+function offsetAt(timeZone: string, at: number): string | undefined {
+  let format = offsets.get(timeZone)
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat('en', { timeZone, timeZoneName: 'longOffset' })
+    offsets.set(timeZone, format)
+  }
+  return format.formatToParts(at).find(({ type }) => type === 'timeZoneName')?.value
 }
 
 /** The parser's only way to say that none comes is to throw. */

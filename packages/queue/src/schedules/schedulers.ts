@@ -1,5 +1,5 @@
 import { SCHEDULE_ID_PATTERN, nextTick } from '@claude-fleet/core'
-import { Queue } from 'bullmq'
+import { Queue, type RepeatOptions } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import { parseJson } from '../jobs/seal.js'
@@ -17,6 +17,12 @@ const APPLY_TRIES = 5
 /** What BullMQ holds of a schedule at each of its times. `timing`: of the schedule when it was made. */
 export const tickSchema = z.object({ v: z.literal(1), timing: z.number() })
 
+/** BullMQ's own way asks the parser as it is, which counts times twice where clocks are set: see `nextTick`. */
+export const TICK_SETTINGS = {
+  repeatStrategy: (after: number, { pattern, tz = 'UTC' }: RepeatOptions) =>
+    pattern === undefined ? undefined : nextTick(pattern, tz, after),
+}
+
 /** BullMQ's job schedulers, one for each schedule that is not paused. They follow the schedules' records. */
 export interface Schedulers {
   /** Brings one in line with its schedule, also one that is paused or gone. */
@@ -29,7 +35,7 @@ export interface Schedulers {
 }
 
 export function createSchedulers(client: Redis, keys: Keys, log: Log): Schedulers {
-  const queue = new Queue(TICKS_NAME, { connection: client, prefix: keys.prefix })
+  const queue = new Queue(TICKS_NAME, { connection: client, prefix: keys.prefix, settings: TICK_SETTINGS })
   queue.on('error', () => undefined)
 
   async function apply(id: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { LIMITS, scheduleListQuerySchema } from '@claude-fleet/core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { specOf, TENANT } from '../testing/fleet.js'
 import { startTestRedis, type TestRedis } from '../testing/redis.js'
 import { openScheduledFleet, scheduleOf, YEARLY, type ScheduledFleet } from '../testing/schedules.js'
@@ -74,6 +74,14 @@ test('a tenant has so many schedules and no more', async () => {
   await fleet.create({}, 'many')
   await expect(fleet.create({}, 'many')).rejects.toMatchObject({ code: 'CONFLICT', retryable: false })
   expect(await fleet.create({}, 'few')).toMatch(/^c_/)
+})
+
+test('a schedule that is made in the hour that is there twice does not come in its second half', async () => {
+  const clock = vi.spyOn(Date, 'now').mockReturnValue(Date.parse('2026-10-25T01:10:00Z'))
+  const id = await fleet.create({ cron: '30 2 * * *', timeZone: 'Europe/Berlin' })
+  clock.mockRestore()
+  const next = (await fleet.schedules.get(TENANT, id))?.nextRunAt ?? 0
+  expect(new Date(next).toISOString()).toBe('2026-10-26T01:30:00.000Z')
 })
 
 test('changes by many at once leave the queue with the times of the last', async () => {

@@ -9,7 +9,7 @@ import { clientOf } from '../redis/connect.js'
 import { within } from '../redis/deadline.js'
 import { createFiring, type Occasion } from './firing.js'
 import { readSchedule, type ScheduleRecord } from './record.js'
-import { createSchedulers, parseTick, tickSchema } from './schedulers.js'
+import { createSchedulers, parseTick, TICK_SETTINGS, tickSchema } from './schedulers.js'
 
 const START_MS = 10_000
 const CALL_MS = 5_000
@@ -122,6 +122,7 @@ export function createTicker(
       prefix,
       concurrency: AT_ONCE,
       autorun: false,
+      settings: TICK_SETTINGS,
       lockDuration: timing.lockMs,
       stalledInterval: timing.stalledMs,
       maxStalledCount: NEVER,
