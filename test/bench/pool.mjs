@@ -67,15 +67,14 @@ async function firstText() {
     },
     'a turn on a used process, stdin to stdout': () => direct.timed(),
     'fleet, reused': () => fleet.timed({ prompt: 'x' }, 'reused'),
-    'fleet, spare': async (round) => {
-      // A key of its own, whose first process is busy: so the next has the spare.
-      const key = { systemPrompt: `Round ${round}.` }
-      await fleet.timed({ ...key, prompt: 'x' })
-      const holding = await fleet.begin({ ...key, prompt: '[[bytes:400]][[slow:80,100]] hold' })
+    'fleet, spare': async () => {
+      // One process of the key is busy and both are cancelled, so that none of it ever serves again: the next has a spare.
+      const job = { systemPrompt: 'Spares.', prompt: '[[bytes:400]][[slow:80,100]] long' }
+      const holding = await fleet.begin(job)
       await fleet.untilSpares()
-      const ms = await fleet.timed({ ...key, prompt: 'x' }, 'spare')
-      await fleet.cancel(holding)
-      return ms
+      const { id, ms, got } = await fleet.firstText(job)
+      await Promise.all([fleet.cancel(holding), fleet.cancel(id)])
+      return got === 'spare' ? ms : undefined
     },
     'fleet, cold': (round) => fleet.timed({ prompt: 'x', appendSystemPrompt: `Round ${round}.` }, 'cold'),
   }
@@ -219,9 +218,17 @@ async function startFleet(env) {
       return kind === undefined || got === kind ? ms : undefined
     },
     async begin(job) {
+      return (await this.firstText(job)).id
+    },
+    async firstText(job) {
+      const begun = performance.now()
       const { id } = await call('POST', '/v1/jobs', job)
-      for await (const event of events(id)) if (event.type === 'text') break
-      return id
+      let got
+      for await (const event of events(id)) {
+        if (event.type === 'started') got = event.start
+        if (event.type === 'text') return { id, got, ms: performance.now() - begun }
+      }
+      throw new Error('it ended without a text')
     },
     async ended(id) {
       for (;;) if ((await call('GET', `/v1/jobs/${id}/result?wait=60`)).finishedAt !== undefined) return
