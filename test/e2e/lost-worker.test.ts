@@ -1,18 +1,27 @@
 import { readFile } from 'node:fs/promises'
+import type { Job } from '@claude-fleet/client'
+import { isEndEvent, type StreamEvent } from '@claude-fleet/core'
 import { expect, test } from 'vitest'
 import { startFleet } from '../support/fleet.js'
+import { createRandom, type Random } from '../support/random.js'
 
 /** Recovery that the fleet promises after kill -9 of a worker, ms. */
 const RECOVERY_MS = 30_000
 
-test('a job whose worker is killed runs again on another within 30 s, in the same stream, and its processes are gone', async () => {
+test('a job whose worker is killed runs again on another within 30 s, its processes are gone, and 200 subscribers who come and go have one stream', async () => {
   await using fleet = await startFleet()
   const first = await fleet.worker('first')
   const job = await fleet.http.enqueue({ prompt: '[[slow:40,250]][[text:to be told to the end, whoever tells it]]' })
   const seen: string[] = []
   let killedAt = 0
   let claude: number[] = []
+  const random = createRandom(1)
+  const subscribers = Array.from({ length: 200 }, (_, at) => {
+    return subscribe((at % 2 === 0 ? fleet.http : fleet.redis).job(job.id), random)
+  })
+  const whole: StreamEvent[] = []
   for await (const event of job.events()) {
+    whole.push(event)
     seen.push(event.type === 'text' ? 'text' : `${event.type} ${event.attempt}`)
     if (event.type === 'text' && killedAt === 0) {
       const second = fleet.worker('second')
@@ -41,12 +50,27 @@ test('a job whose worker is killed runs again on another within 30 s, in the sam
     worker: 'second',
     attempt: 2,
   })
+  const told = await Promise.all(subscribers)
+  for (const { events } of told) expect(events).toEqual(whole)
+  expect(told.reduce((sum, { resumed }) => sum + resumed, 0)).toBeGreaterThan(200)
   const { attempts } = await job.get()
   expect(attempts?.map(({ attempt, worker, outcome }) => [attempt, worker, outcome])).toEqual([
     [1, 'first', 'lost'],
     [2, 'second', 'completed'],
   ])
 }, 60_000)
+
+/** Reads to the end as one whose line breaks every now and then, and who comes back with the last number it has. */
+async function subscribe(job: Job, random: Random): Promise<{ events: StreamEvent[]; resumed: number }> {
+  const events: StreamEvent[] = []
+  for (let resumed = 0; ; resumed += 1) {
+    for await (const event of job.events({ after: events.at(-1)?.seq ?? 0 })) {
+      events.push(event)
+      if (isEndEvent(event)) return { events, resumed }
+      if (random(1) < 0.1) break
+    }
+  }
+}
 
 async function childrenOf(pid: number): Promise<number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
