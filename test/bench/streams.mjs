@@ -1,14 +1,13 @@
 /**
- * What the event path costs, measured: `node test/bench/streams.mjs [decode] [rate] [latency] [readers] [commands]` (all by
- * default), after a build. `decode`: claude's lines to messages, beside bare `JSON.parse` of the same lines. `rate`: events a second
+ * What the event path costs, measured: `node test/bench/streams.mjs [rate] [latency] [readers] [commands]` (all by
+ * default), after a build. `rate`: events a second
  * from a worker through Redis and one API to a reader of Server-Sent Events, beside a bare loop of XADD and PUBLISH, each pair awaited,
  * to a Redis subscriber. `latency`: from a piece of an answer to its reader. `readers`: 500 readers of one stream, then 500 streams
  * with one reader each. `commands`: what a job and a flush ask of Redis. Arms take turns within one run.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { get } from 'node:http'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,12 +15,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { jobSpecSchema } from '@claude-fleet/core'
 import { connectRedis, createConsumer, createProducer } from '@claude-fleet/queue'
 import { startEmbeddedRedis } from '@claude-fleet/queue/embedded'
-import { createLineDecoder } from '../../packages/claude/dist/protocol/decoder.js'
-import { parseMessage } from '../../packages/claude/dist/protocol/message.js'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const CLAUDE_FLEET = join(ROOT, 'apps', 'cli', 'bin', 'claude-fleet.mjs')
-const RECORDINGS = join(ROOT, 'packages', 'claude', 'fixtures')
 /** Redis without the fleet, for the bare arm alone. */
 const { Redis } = createRequire(join(ROOT, 'packages', 'queue', 'package.json'))('ioredis')
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
@@ -34,11 +30,10 @@ const SUMS = {
   tools: {},
 }
 
-if (process.argv[2] === 'reader') await serveAsReader()
-else await measureAll()
+await measureAll()
 
 async function measureAll() {
-  const all = { decode, rate, latency, readers, commands }
+  const all = { rate, latency, readers, commands }
   const chosen = process.argv.slice(2)
   const dataDir = mkdtempSync(join(tmpdir(), 'bench-'))
   const server = await startEmbeddedRedis({ dataDir, cacheDir: join(tmpdir(), 'redis-server') })
@@ -75,7 +70,7 @@ async function openFleet(url) {
   }
   const api = fork(CLAUDE_FLEET, ['api'], { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   const [ready] = await once(api, 'message')
-  const reader = fork(import.meta.filename, ['reader'])
+  const reader = fork(join(import.meta.dirname, 'stream-reader.mjs'))
   let jobs = 0
   return {
     url,
@@ -118,43 +113,6 @@ async function openFleet(url) {
       }
       reader.on('message', hear)
     })
-  }
-}
-
-function decode() {
-  const delta = (chars) => {
-    const text = 'lorem "ipsum" dolor é '.repeat(Math.ceil(chars / 22)).slice(0, chars)
-    const event = { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } }
-    return `${JSON.stringify({ type: 'stream_event', event, session_id: 's'.repeat(36), parent_tool_use_id: null, uuid: 'u'.repeat(36) })}\n`
-  }
-  const files = readdirSync(RECORDINGS).filter((name) => name.endsWith('.ndjson') && !name.endsWith('.in.ndjson'))
-  const recorded = files.map((name) => readFileSync(join(RECORDINGS, name), 'utf8')).join('')
-  const inputs = {
-    'pieces of 20 characters': delta(20),
-    'pieces of 300 characters': delta(300),
-    'pieces of 4,000 characters': delta(4_000),
-    [`the ${files.length} recordings`]: recorded,
-  }
-  for (const [name, text] of Object.entries(inputs)) {
-    const bytes = Buffer.from(text.repeat(Math.ceil(16e6 / text.length)))
-    const lines = linesOf(bytes)
-    const [bare, ours] = alternate(9, [() => lines.forEach((line) => JSON.parse(line.toString())), () => read(bytes)])
-    console.log(`decode ${name}: ${(bare / ours).toFixed(2)} of bare JSON.parse`)
-  }
-  const perMb = (mb) => {
-    const bytes = Buffer.from(delta(mb * 1e6))
-    const [ms] = alternate(3, [() => read(bytes)])
-    return ms / mb
-  }
-  const [one, ten, fifty] = [perMb(1), perMb(10), perMb(50)]
-  console.log(
-    `decode one line: ms a MB at 1, 10, 50 MB in the ratio 1 : ${(ten / one).toFixed(2)} : ${(fifty / one).toFixed(2)}`,
-  )
-
-  function read(bytes) {
-    const decoder = createLineDecoder()
-    for (let at = 0; at < bytes.length; at += 65_536)
-      decoder.push(bytes.subarray(at, at + 65_536)).forEach(parseMessage)
   }
 }
 
@@ -295,63 +253,6 @@ async function commands(fleet) {
   console.log(`commands a job of 5 flushes with one reader: ${few.evalsha} scripts sent, ${few.all} commands in all`)
 }
 
-/** Listens as it is told and says what it saw. */
-async function serveAsReader() {
-  process.on('message', async (task) => {
-    const doneWith = task.task === 'subscribe' ? await subscribe(task) : await follow(task)
-    process.send({ word: 'done', ...doneWith })
-  })
-
-  async function subscribe({ redis, channel, count }) {
-    const line = new Redis(redis)
-    await line.subscribe(channel)
-    let left = count
-    const all = new Promise((resolve) =>
-      line.on('message', (_channel, text) => JSON.parse(text) && (left -= 1) === 0 && resolve()),
-    )
-    process.send({ word: 'begun' })
-    await all
-    line.disconnect()
-    return {}
-  }
-
-  async function follow({ url, ids, stamps }) {
-    const latencies = []
-    const counts = []
-    let waiting = ids.length
-    const streams = ids.map(async (id) => {
-      const response = await new Promise((resolve, reject) =>
-        get(`${url}/v1/jobs/${id}/events`, { agent: false }, resolve).on('error', reject),
-      )
-      response.setEncoding('utf8')
-      let rest = ''
-      let seq = 0
-      let logs = 0
-      for await (const chunk of response) {
-        rest += chunk
-        const frames = rest.split('\n\n')
-        rest = frames.pop()
-        for (const frame of frames) {
-          const data = /^data: (.*)$/m.exec(frame)?.[1]
-          if (data === undefined) continue
-          const event = JSON.parse(data)
-          if (event.seq !== seq + 1) throw new Error(`event ${event.seq} came after ${seq}`)
-          seq = event.seq
-          if (event.type === 'log') logs += 1
-          if (event.type === 'started' && (waiting -= 1) === 0) process.send({ word: 'begun' })
-          if (stamps && event.type === 'text') {
-            const now = performance.timeOrigin + performance.now()
-            for (const stamp of event.text.split(',').filter(Boolean)) latencies.push(now - Number(stamp))
-          }
-        }
-      }
-      counts.push(logs)
-    })
-    await Promise.all(streams)
-    return { latencies, counts }
-  }
-}
-
 function mustBeExact({ counts }, events) {
   for (const count of counts) if (count !== events) throw new Error(`a reader saw ${count} of ${events} events`)
 }
@@ -379,26 +280,6 @@ function deferred() {
   let resolve
   const promise = new Promise((done) => (resolve = done))
   return { promise, resolve }
-}
-
-function linesOf(bytes) {
-  const lines = []
-  for (let start = 0, at; (at = bytes.indexOf(10, start)) !== -1; start = at + 1)
-    if (at > start) lines.push(bytes.subarray(start, at))
-  return lines
-}
-
-/** Medians of `rounds` of each arm, ms, in turn, after one round to warm up. */
-function alternate(rounds, arms) {
-  const times = arms.map(() => [])
-  for (let round = 0; round < rounds + 1; round += 1) {
-    for (const [index, arm] of arms.entries()) {
-      const from = performance.now()
-      arm()
-      if (round > 0) times[index].push(performance.now() - from)
-    }
-  }
-  return times.map(median)
 }
 
 function rssOf(pid) {
