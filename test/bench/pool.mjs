@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { FleetClient } from '@claude-fleet/client'
 import { createSessionPool, createSessionStarter, findClaude } from '@claude-fleet/claude'
 import { startEmbeddedRedis } from '@claude-fleet/queue/embedded'
 import { startSimulator } from '@claude-fleet/simulator'
@@ -67,6 +68,7 @@ async function firstText() {
     },
     'a turn on a used process, stdin to stdout': () => direct.timed(),
     'fleet, reused': () => fleet.timed({ prompt: 'x' }, 'reused'),
+    'fleet, reused, over Redis': () => fleet.timed({ prompt: 'x' }, 'reused', 'redis'),
     'fleet, spare': async () => {
       // One process of the key is busy and both are cancelled, so that none of it ever serves again: the next has a spare.
       const job = { systemPrompt: 'Spares.', prompt: '[[bytes:400]][[slow:80,100]] long' }
@@ -185,6 +187,7 @@ async function startFleet(env) {
     if (!reply.ok) throw new Error(`${method} ${path}: ${reply.status} ${await reply.text()}`)
     return reply.json()
   }
+  const client = await FleetClient.connect({ redis: redis.url, prefix, tenant: 'default' })
   async function* events(id) {
     const reply = await fetch(`${url}/v1/jobs/${id}/events`)
     let text = ''
@@ -201,13 +204,14 @@ async function startFleet(env) {
   return {
     workerPid: worker.pid,
     call,
-    /** ms from the POST to the first text; undefined when the start was of another kind. */
-    async timed(job, kind) {
+    /** ms from the call to the first text; undefined when the start was of another kind. */
+    async timed(job, kind, over = 'http') {
       const begun = performance.now()
-      const { id } = await call('POST', '/v1/jobs', job)
+      const stream =
+        over === 'redis' ? (await client.enqueue(job)).events() : events((await call('POST', '/v1/jobs', job)).id)
       let ms
       let got
-      for await (const event of events(id)) {
+      for await (const event of stream) {
         if (event.type === 'started') got = event.start
         if (event.type === 'text') ms ??= performance.now() - begun
         if (event.type === 'failed') throw new Error(JSON.stringify(event.error))
@@ -243,6 +247,7 @@ async function startFleet(env) {
       await pause(2_500)
     },
     async close() {
+      await client.close()
       await worker.stop()
       await api.stop()
     },
