@@ -63,6 +63,15 @@ const steps = fc.array(
 )
 type Step = typeof steps extends fc.Arbitrary<(infer S)[]> ? S : never
 
+/** Has a cut log, and a reader who comes back: so that a few runs meet both. */
+const SURE: Step[] = [
+  { do: 'write', count: 9 },
+  { do: 'trim', keep: 0 },
+  { do: 'join', at: 0 },
+  { do: 'drop', which: 0 },
+  { do: 'write', count: 9 },
+]
+
 test('whoever joins, drops and comes back, and whatever becomes of line, log and attempt: each reader has each event once', async () => {
   const seen = { readers: 0, resumes: 0, gaps: 0, events: 0 }
   await fc.assert(
@@ -70,7 +79,7 @@ test('whoever joins, drops and comes back, and whatever becomes of line, log and
       const told = await within(RUN_MS, play(todo), 'the run hangs')
       for (const [name, count] of Object.entries(told)) seen[name as keyof typeof seen] += count
     }),
-    { numRuns: RUNS, endOnFailure: true, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
+    { numRuns: RUNS, endOnFailure: true, examples: [[SURE]], ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
   )
   // The runs did meet what they are about.
   expect(Math.min(...Object.values(seen))).toBeGreaterThan(0)
