@@ -77,6 +77,17 @@ test('over Redis the calls are refused, and a job may name an endpoint all the s
   }
 })
 
+test('a call repeated with its key is told of its job, though the endpoint that it names is gone', async () => {
+  await using fleet = await openTestFleet(redis.url)
+  const client = await fleet.connect('http')
+  const { id } = await client.webhooks.create({ url: 'https://example.com/' })
+  const call = () => client.enqueue({ prompt: 'echo one', webhook: id }, { idempotencyKey: 'one' })
+  const job = await call()
+  await client.webhooks.delete(id)
+  expect((await call()).id).toBe(job.id)
+  await expect(client.enqueue({ prompt: 'echo one', webhook: id })).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
+})
+
 test('a request that was not signed with the secret, was changed or is old, is refused', () => {
   const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
   const body = JSON.stringify({ type: 'webhook.test', timestamp: new Date().toISOString(), data: { webhook: 'wh_1' } })

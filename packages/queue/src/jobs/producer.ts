@@ -86,8 +86,15 @@ export function createProducer(
     })
   }
 
-  async function checkWebhooks(tenant: string, named: Parameters<typeof checkNamedWebhooks>[2]) {
+  /** `key`: of idempotency. What an earlier call with it made is told, whatever has become of its webhook since. */
+  async function checkWebhooks(
+    tenant: string,
+    key: string | undefined,
+    named: Parameters<typeof checkNamedWebhooks>[2],
+  ) {
     checkTenant(tenant)
+    if (named.every(({ id }) => id === undefined)) return
+    if (key !== undefined && (await client.exists(keys.idempotency(tenant, sha256(key)))) === 1) return
     await checkNamedWebhooks({ client, keys }, tenant, named)
   }
 
@@ -164,7 +171,7 @@ export function createProducer(
   return {
     enqueue: ({ tenant, spec, idempotencyKey, retryOf }) =>
       call(
-        checkWebhooks(tenant, [{ id: spec.webhook, path: 'webhook' }]).then(() =>
+        checkWebhooks(tenant, idempotencyKey, [{ id: spec.webhook, path: 'webhook' }]).then(() =>
           enqueueOne({ id: newJobId(), tenant, spec, idempotencyKey, retryOf }),
         ),
       ),
@@ -172,6 +179,7 @@ export function createProducer(
       call(
         checkWebhooks(
           request.tenant,
+          request.idempotencyKey,
           request.items.map(({ spec }, at) => ({ id: spec.webhook, path: `jobs.${at}.webhook` })),
         ).then(() => enqueueMany(request)),
         BATCH_CALL_MS,
