@@ -58,7 +58,7 @@ test('a job whose worker is killed runs again on another within 30 s, its proces
     [1, 'first', 'lost'],
     [2, 'second', 'completed'],
   ])
-}, 60_000)
+}, 120_000)
 
 /** Reads to the end as one whose line breaks every now and then, and who comes back with the last number it has. */
 async function subscribe(job: Job, random: Random): Promise<{ events: StreamEvent[]; resumed: number }> {
