@@ -25,6 +25,7 @@ import {
   type WorkerStatus,
 } from '@claude-fleet/queue'
 import { loggedAttempt } from './attempt-log.js'
+import { createClock } from './clock.js'
 import { createCredentialGate } from './credential-gate.js'
 import { createHealthFiles, type HealthFiles } from './health-files.js'
 import { capacityOf, SESSION_MAX_BYTES } from './host/capacity.js'
@@ -96,12 +97,18 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     watching = consumer
     // From before the wait for an older process of this id: what that one left is found all the sooner.
     consumer.watch()
-    let pausedReason: string | undefined
+    let draining = false
+    const clock = createClock(log, (right) => consumer.hold(!right))
     let drained = () => {}
     const ended = new Promise<void>((resolve) => (drained = resolve))
-    const status = () => statusOf({ claude, limit, consumer, pool, pausedReason, settings })
+    const status = () =>
+      statusOf({ claude, limit, consumer, pool, pausedReason: draining ? 'draining' : clock.reason, settings })
+    const onBeat = ({ clockOffMs }: { clockOffMs: number }) => {
+      health?.beaten()
+      clock.seen(clockOffMs)
+    }
     const registration = await registerWorker(
-      { redis, log, status, tally, onDrain: () => void stop().then(drained, drained), onBeat: () => health?.beaten() },
+      { redis, log, status, tally, onDrain: () => void stop().then(drained, drained), onBeat },
       { prefix, workerId, host: hostname(), pid: process.pid },
     )
     const janitor = createJanitor({ redis: commands, log }, { prefix, retentionMs })
@@ -115,7 +122,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
         // Whoever asks again is in a hurry: what still runs is interrupted and handed back.
         return Promise.all([consumer.stop(0), stopping]).then(() => {})
       }
-      pausedReason = 'draining'
+      draining = true
       stopped.abort()
       log.info({ workerId, running: consumer.running(), drainMs: settings.drainMs }, 'worker stopping')
       stopping = (async () => {

@@ -177,6 +177,8 @@ export interface Consumer {
   watch(): void
   /** Resolves when the first claim may come. Rejects with FleetError when Redis cannot be reached or is not fit. */
   start(): Promise<void>
+  /** Claims nothing while `on`, also when it has not started yet. Attempts in progress go on. */
+  hold(on: boolean): void
   /** Claims nothing more. Attempts in progress go on. */
   pause(): void
   running(): number

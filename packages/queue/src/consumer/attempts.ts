@@ -40,8 +40,8 @@ export interface AttemptsOptions {
 export interface Attempts {
   /** BullMQ's processor. */
   handle(job: Job, token: string): Promise<JobResult>
-  /** From now on jobs that BullMQ still hands over go back unspent. */
-  refuse(): void
+  /** Whether jobs that BullMQ still hands over go back unspent. */
+  refuse(on: boolean): void
   running(): number
   ids(): string[]
   /** Asks one attempt to stop, or all. */
@@ -219,7 +219,7 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
 
   return {
     handle,
-    refuse: () => void (refusing = true),
+    refuse: (on) => void (refusing = on),
     running: () => active.size,
     ids: () => [...active.keys()],
     stop(reason, id) {

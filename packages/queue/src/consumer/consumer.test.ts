@@ -233,3 +233,15 @@ test('a stream that is read too late says what was cut', async () => {
     typesOf(await collect(fleet.reader.events(TENANT, job.id, { after: 6, signal: AbortSignal.timeout(5_000) })), 7),
   ).toEqual(['completed'])
 })
+
+test('a consumer on hold leaves jobs to others, and goes on where it is let', async () => {
+  const first = await fleet.consume(async (claim) => completed(claim, 'first'))
+  first.hold(true)
+  const left = await fleet.enqueue()
+  const second = await fleet.consume(async (claim) => completed(claim, 'second'), { workerId: 'w2' })
+  expect(await fleet.ended(left.id)).toMatchObject({ worker: 'w2', attempt: 1 })
+  await second.stop(0)
+  const later = await fleet.enqueue()
+  first.hold(false)
+  expect(await fleet.ended(later.id)).toMatchObject({ worker: 'w1', attempt: 1 })
+})

@@ -34,7 +34,7 @@ export interface ConsumerDeps extends QueueDeps {
   admission?: AdmissionGate | undefined
 }
 
-type ConsumerState = 'new' | 'starting' | 'claiming' | 'paused' | 'stopping' | 'stopped'
+type ConsumerState = 'new' | 'starting' | 'claiming' | 'held' | 'paused' | 'stopping' | 'stopped'
 
 /**
  * Claims jobs through a BullMQ worker, whose counters, lock renewal and retries are not used: attempts, fences and
@@ -49,6 +49,7 @@ export function createConsumer(
   const client = clientOf(redis)
   const keys = createKeys(options.prefix)
   let state: ConsumerState = 'new'
+  let holding = false
   let worker: Worker | undefined
   let locks: Locks | undefined
   let cancelTimer: NodeJS.Timeout | undefined
@@ -113,8 +114,29 @@ export function createConsumer(
     }
     cancelTimer = setInterval(() => void checkCancels(), CANCEL_CHECK_MS)
     if (state !== 'starting') return
+    state = 'held'
+    if (!holding) claim()
+  }
+
+  function claim(): void {
+    if (state !== 'held' || worker === undefined) return
     state = 'claiming'
-    made.run().catch((err: unknown) => log.error({ err }, 'the claiming of jobs broke off'))
+    attempts.refuse(false)
+    const claiming = worker.isPaused() ? worker.resume() : worker.run()
+    claiming.catch((err: unknown) => log.error({ err }, 'the claiming of jobs broke off'))
+  }
+
+  function hold(on: boolean): void {
+    holding = on
+    if (!on) return claim()
+    if (state !== 'claiming') return
+    state = 'held'
+    stopClaiming()
+  }
+
+  function stopClaiming(): void {
+    attempts.refuse(true)
+    worker?.pause(true).catch((err: unknown) => log.debug({ err }, 'the queue reported an error'))
   }
 
   /**
@@ -150,15 +172,14 @@ export function createConsumer(
   }
 
   function pause(): void {
-    if (state !== 'claiming') return
+    if (state !== 'claiming' && state !== 'held') return
     state = 'paused'
-    attempts.refuse()
-    worker?.pause(true).catch((err: unknown) => log.debug({ err }, 'the queue reported an error'))
+    stopClaiming()
   }
 
   function stop(deadlineMs: number): Promise<void> {
     pause()
-    attempts.refuse()
+    attempts.refuse(true)
     const at = performance.now() + deadlineMs
     if (at < deadlineAt) {
       deadlineAt = at
@@ -184,5 +205,5 @@ export function createConsumer(
     state = 'stopped'
   }
 
-  return { watch: reaper.start, start, pause, running: attempts.running, stop }
+  return { watch: reaper.start, start, hold, pause, running: attempts.running, stop }
 }

@@ -19,8 +19,11 @@ export interface RegistrationDeps extends QueueDeps {
   onDrain: () => void
   /** What this process has measured. The counts of `status().pool` are added to it. */
   tally?: Tally
-  /** Called whenever Redis has taken a heartbeat of this worker. */
-  onBeat?: () => void
+  /**
+   * Called whenever Redis has taken a heartbeat of this worker. `clockOffMs`: how far this host's clock is ahead of
+   * Redis's at least (behind: negative); what the call itself took is not held against it.
+   */
+  onBeat?: (beat: { clockOffMs: number }) => void
 }
 
 export interface RegistrationOptions {
@@ -61,6 +64,15 @@ export async function registerWorker(
     return within(CALL_MS, runScript(client, 'fleetBeat', keys.worker(workerId), args), 'Redis did not answer')
   }
 
+  /** Rejects as `say` does. The words are those of the script. */
+  async function tell(text: string): Promise<string[]> {
+    const before = Date.now()
+    const words = await say(text)
+    const after = Date.now()
+    if (words[0] === 'ok') onBeat?.({ clockOffMs: clockOff(Number(words[2]), before, after) })
+    return words
+  }
+
   /** Totals since the process began: the script adds what is new, so a beat that comes twice does no harm. */
   function counted(): Record<string, number> {
     const { pool, ends } = status()
@@ -78,8 +90,8 @@ export async function registerWorker(
   async function enter(): Promise<void> {
     let seenMs: number | undefined
     for (;;) {
-      const [word] = await say(heartbeat())
-      if (word === 'ok') return onBeat?.()
+      const [word] = await tell(heartbeat())
+      if (word === 'ok') return
       // Its time to live only falls, unless its process lives and beats.
       const leftMs = await within(CALL_MS, client.pttl(keys.worker(workerId)), 'Redis did not answer')
       if (seenMs === undefined) log.info({ workerId, leftMs }, 'waiting for the heartbeat of an older process to lapse')
@@ -96,8 +108,7 @@ export async function registerWorker(
   }
 
   async function beat(): Promise<void> {
-    const [word, order] = await say(heartbeat())
-    if (word === 'ok') onBeat?.()
+    const [word, order] = await tell(heartbeat())
     if (word === 'taken') drain('another process has this worker id; this one drains')
     if (order === 'drain') drain('asked to drain')
   }
@@ -126,4 +137,10 @@ export async function registerWorker(
       await say('').catch((err: unknown) => log.debug({ err }, 'the worker could not take itself off the list'))
     },
   }
+}
+
+/** Redis looked at its clock at some moment between the two: only what neither of them explains is a difference. */
+function clockOff(redisMs: number, before: number, after: number): number {
+  if (redisMs < before) return before - redisMs
+  return redisMs > after ? after - redisMs : 0
 }

@@ -3,7 +3,7 @@
  *
  * ARGV[3] the process's instance, [4] JSON of what it says of itself (empty: it leaves), [5] how long it counts, ms,
  * [6] JSON of what the process has counted since it began, [7] how long that is remembered, ms.
- * Answers `ok` + `drain` or empty, or `taken` + JSON when a live process with another instance has this id.
+ * Answers `ok` + `drain` or empty + Redis's time, ms, or `taken` + JSON when a live process with another instance has this id.
  */
 export const BEAT = `
 local key, drain = P .. ':worker:' .. ID, P .. ':drain:' .. ID
@@ -24,9 +24,10 @@ if held and cjson.decode(held).instance ~= ARGV[3] then return { 'taken', held }
 if ARGV[4] == '' then
   redis.call('DEL', key, drain)
   redis.call('ZREM', P .. ':workers', ID)
-  return { 'ok', '' }
+  return { 'ok', '', int(now_ms()) }
 end
 redis.call('SET', key, ARGV[4], 'PX', ARGV[5])
-redis.call('ZADD', P .. ':workers', int(now_ms()), ID)
-return { 'ok', redis.call('GET', drain) == ARGV[3] and 'drain' or '' }
+local now = int(now_ms())
+redis.call('ZADD', P .. ':workers', now, ID)
+return { 'ok', redis.call('GET', drain) == ARGV[3] and 'drain' or '', now }
 `
