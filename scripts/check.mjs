@@ -24,6 +24,7 @@ const CHECKS = {
   unused: [bin('knip'), '--no-progress', '--no-config-hints'],
   deploy: [process.execPath, 'scripts/lint-deploy.mjs'],
   docs: [process.execPath, 'scripts/docs.mjs', '--check'],
+  supply: [process.execPath, 'scripts/supply.mjs'],
   words: [process.execPath, 'scripts/check-words.mjs'],
 }
 
