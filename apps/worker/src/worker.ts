@@ -31,6 +31,8 @@ import { createHealthFiles, type HealthFiles } from './health-files.js'
 import { capacityOf, SESSION_MAX_BYTES } from './host/capacity.js'
 import { readIntoPageCache } from './host/page-cache.js'
 import { readHostResources } from './host/resources.js'
+import { createPauses } from './pauses.js'
+import { pinnedStart } from './pinned-start.js'
 import { createRedactor, secretsOf } from './redactor.js'
 import { createRunAttempt } from './run-attempt.js'
 import { createSessionSpecSource } from './session-spec.js'
@@ -83,8 +85,20 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const start = await createSessionStarter({ claude, path, care, traceStart: traces !== undefined })
     const onSpareLost = (error: unknown) => log.warn({ err: error }, 'an idle claude process was lost; no job was')
     const onNotReusable = (why: string) => log.debug({ why }, 'a claude process that had served is not used again')
+    const pauses = createPauses((paused) => watching?.hold(paused))
+    const clock = createClock(log, (reason) => pauses.set('clock', reason))
+    const onOtherClaude = (found: string) => {
+      const reason = `claude was changed from ${claude.version} to ${found}; restart the worker`
+      log.error({ found, began: claude.version }, reason)
+      pauses.set('claude', reason)
+    }
     const pool = createSessionPool(
-      { startSession: timedStart(start, tally), onLeak, onSpareLost, onNotReusable },
+      {
+        startSession: pinnedStart(timedStart(start, tally), claude.version, onOtherClaude),
+        onLeak,
+        onSpareLost,
+        onNotReusable,
+      },
       { max: limit, spares, idleMs: settings.sessionIdleMs, parallelStarts, maxBytes: SESSION_MAX_BYTES },
     )
     const attempts = { pool: timedAcquire(pool, tally), sessionSpec: createSessionSpecSource(settings), redact, traces }
@@ -98,11 +112,10 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     // From before the wait for an older process of this id: what that one left is found all the sooner.
     consumer.watch()
     let draining = false
-    const clock = createClock(log, (right) => consumer.hold(!right))
     let drained = () => {}
     const ended = new Promise<void>((resolve) => (drained = resolve))
     const status = () =>
-      statusOf({ claude, limit, consumer, pool, pausedReason: draining ? 'draining' : clock.reason, settings })
+      statusOf({ claude, limit, consumer, pool, pausedReason: draining ? 'draining' : pauses.reason, settings })
     const onBeat = ({ clockOffMs }: { clockOffMs: number }) => {
       health?.beaten()
       clock.seen(clockOffMs)
