@@ -1,6 +1,7 @@
 /**
- * The long form of the fault tests: `npm run faults -- [--runs N] [--seed N] [--only TEXT] [--write]`. Injects every
- * fault N times (10), prints what came of it as a table and, with `--write`, puts that into docs/reliability.md.
+ * The long form of the fault tests: `npm run faults -- [--runs N] [--seed N] [--only TEXT] [--at-once N] [--write]`.
+ * Injects every fault N times (10), four cases at once, prints what came of it as a table and, with `--write`, puts that
+ * into docs/reliability.md.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -17,13 +18,15 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '10' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     only: { type: 'string' },
+    'at-once': { type: 'string', default: '4' },
     write: { type: 'boolean', default: false },
   },
 })
 
 const folder = mkdtempSync(join(tmpdir(), 'faults-'))
 const report = join(folder, 'report.ndjson')
-const { status } = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', 'test/faults'], {
+const vitest = ['node_modules/vitest/vitest.mjs', 'run', 'test/faults', `--maxConcurrency=${values['at-once']}`]
+const { status } = spawnSync(process.execPath, vitest, {
   stdio: 'inherit',
   env: {
     ...process.env,
@@ -39,7 +42,7 @@ const rows = readFileSync(report, 'utf8')
   .map((line) => JSON.parse(line))
 rmSync(folder, { recursive: true })
 
-const text = `${table(rows)}\n\nNode ${process.version}, ${type()} ${release()}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB; seed ${values.seed}; four cases at once.`
+const text = `${table(rows)}\n\nNode ${process.version}, ${type()} ${release()}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB; seed ${values.seed}; ${values['at-once']} cases at once.`
 process.stdout.write(`\n${text}\n`)
 if (values.write && status === 0) write(text)
 process.exit(status ?? 1)

@@ -10,14 +10,16 @@ import { WORKER_CASES } from './cases/worker.js'
 import { checkFaults } from './rig/checker.js'
 import { startRig } from './rig/rig.js'
 
-// `npm run faults` sets these: how often each case is run, whose figures go to which file, from which seed.
+// `npm run faults` sets these: how often each case is run, also the long ones, whose figures go to which file, from
+// which seed.
+const all = process.env['FAULT_RUNS'] !== undefined
 const runs = Number(process.env['FAULT_RUNS'] ?? 1)
 const report = process.env['FAULT_REPORT']
 const seed = Number(process.env['FAULT_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const only = process.env['FAULT_ONLY']
 
-const cases = [...WORKER_CASES, ...REDIS_CASES, ...CLAUDE_CASES, ...CANCEL_CASES].filter(
-  ({ name }) => only === undefined || name.includes(only),
+const cases = [...WORKER_CASES, ...REDIS_CASES, ...CLAUDE_CASES, ...CANCEL_CASES].filter(({ name, long = false }) =>
+  only === undefined ? all || !long : name.includes(only),
 )
 
 describe.concurrent(`faults (seed ${seed}, ${availableParallelism()} cores)`, () => {

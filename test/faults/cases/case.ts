@@ -11,6 +11,8 @@ export interface FaultCase {
   marks?: string
   /** Environment of its workers. */
   env?: Record<string, string>
+  /** Takes half a minute or more, mostly of waiting: `npm run faults` has it, which the gate runs, `npm test` has not. */
+  long?: boolean
   /** Prompts it may cost beyond the first of each job. */
   extraStarts: number
   /** Most that `run` may answer, ms. */

@@ -85,6 +85,7 @@ export const CLAUDE_CASES: FaultCase[] = [
   },
   {
     name: 'claude prints without end',
+    long: true,
     injection: 'fake claude: an answer of 20 MB, one line of 70 MB, 70 MB without a line end, 100 MB of stray deltas',
     extraStarts: 0,
     async run(rig) {

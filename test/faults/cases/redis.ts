@@ -6,6 +6,7 @@ import { allEnded, allStarted } from './worker.js'
 export const REDIS_CASES: FaultCase[] = [
   {
     name: 'Redis killed, back after 6 s',
+    long: true,
     injection: 'kill -9 of Redis (AOF, fsync each second), started again on its data',
     extraStarts: 0,
     async run(rig, random) {
@@ -25,6 +26,7 @@ export const REDIS_CASES: FaultCase[] = [
   },
   {
     name: 'Redis frozen for three lock times',
+    long: true,
     injection: 'SIGSTOP of Redis, SIGCONT after 60 s',
     extraStarts: 0,
     run: (rig, random) => frozen(rig, 60_000, random(2_000)),
@@ -44,6 +46,7 @@ export const REDIS_CASES: FaultCase[] = [
   },
   {
     name: 'connections to Redis reset each second for 15 s',
+    long: true,
     injection: 'RST on every connection of the workers (TCP proxy)',
     extraStarts: 0,
     async run(rig) {

@@ -22,6 +22,7 @@ export const WORKER_CASES: FaultCase[] = [
   },
   {
     name: 'worker killed as it writes an end',
+    long: true,
     injection: 'kill -9 of the worker when `completed` is published',
     extraStarts: 3,
     withinMs: TAKEOVER_MS,
@@ -39,6 +40,7 @@ export const WORKER_CASES: FaultCase[] = [
   },
   {
     name: 'worker killed before it sent the prompt',
+    long: true,
     injection: 'kill -9 of the worker while claude starts',
     marks: '[[start-delay:2500]]',
     extraStarts: 0,
@@ -57,6 +59,7 @@ export const WORKER_CASES: FaultCase[] = [
   },
   {
     name: 'worker frozen for 30 s',
+    long: true,
     injection: 'SIGSTOP of the worker, SIGCONT after 30 s',
     extraStarts: 3,
     withinMs: TAKEOVER_MS,
@@ -72,6 +75,7 @@ export const WORKER_CASES: FaultCase[] = [
   },
   {
     name: 'worker cut off from Redis for 40 s',
+    long: true,
     injection: 'its line drops everything in silence (TCP proxy)',
     extraStarts: 3,
     withinMs: TAKEOVER_MS,
@@ -87,6 +91,7 @@ export const WORKER_CASES: FaultCase[] = [
   },
   {
     name: 'worker whose host loses its network for 40 s',
+    long: true,
     injection: 'the link of its network namespace is set down (needs root)',
     extraStarts: 3,
     withinMs: TAKEOVER_MS,
@@ -110,6 +115,7 @@ export const WORKER_CASES: FaultCase[] = [
   },
   {
     name: 'poison job that takes its worker along each time',
+    long: true,
     injection: 'kill -9 of the worker whenever the job has begun; the worker starts again at once',
     extraStarts: 20,
     async run(rig) {
