@@ -33,7 +33,7 @@ export async function withOpenClient<T>(terminal: Asker, use: (client: FleetClie
 }
 
 async function connectClient(terminal: Asker): Promise<FleetClient> {
-  const { url, apiKey, redisUrl, prefix } = readClientSettings(terminal)
+  const { url, apiKey, redisUrl, prefix, jobKey } = readClientSettings(terminal)
   if (url === undefined && redisUrl === undefined) {
     throw new SettingsError(
       'FLEET_URL',
@@ -43,7 +43,7 @@ async function connectClient(terminal: Asker): Promise<FleetClient> {
   try {
     // Over HTTP the command's own call is the first: it knows what to do when the fleet is away.
     return await FleetClient.connect(
-      url === undefined ? { redis: redisUrl ?? '', prefix } : { url, apiKey, verify: false },
+      url === undefined ? { redis: redisUrl ?? '', prefix, jobKey } : { url, apiKey, verify: false },
     )
   } catch (cause) {
     // What the client refuses here came from a setting, not from the command.

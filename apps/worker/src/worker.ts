@@ -103,10 +103,13 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     )
     const attempts = { pool: timedAcquire(pool, tally), sessionSpec: createSessionSpecSource(settings), redact, traces }
     const run = createRunAttempt({ ...attempts, log, now: Date.now, random: Math.random }, { workerId })
-    const { prefix, retentionMs } = settings
+    const { prefix, retentionMs, jobKeys } = settings
+    if (jobKeys.length === 0) {
+      log.warn({}, 'FLEET_JOB_KEY is not set: whoever can write Redis can run prompts here')
+    }
     const consumer = createConsumer(
       { redis, log, run: loggedAttempt(run, log, { workerId }), admission: createCredentialGate(settings) },
-      { prefix, workerId, concurrency: limit, retentionMs, events: settings.events },
+      { prefix, workerId, concurrency: limit, retentionMs, jobKeys, events: settings.events },
     )
     watching = consumer
     // From before the wait for an older process of this id: what that one left is found all the sooner.
@@ -125,7 +128,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
       { prefix, workerId, host: hostname(), pid: process.pid },
     )
     const janitor = createJanitor({ redis: commands, log }, { prefix, retentionMs })
-    const ticker = createTicker({ redis, log }, { prefix, retentionMs })
+    const ticker = createTicker({ redis, log }, { prefix, retentionMs, jobKeys })
     ticking = ticker
 
     const stopped = new AbortController()

@@ -3,6 +3,7 @@ import {
   FleetError,
   isFleetError,
   jobPageSchema,
+  parseSecretKeys,
   TENANT_PATTERN,
   type FieldFault,
 } from '@claude-fleet/core'
@@ -42,6 +43,8 @@ export interface RedisOptions extends SharedOptions {
   prefix?: string | undefined
   /** The fleet's `FLEET_RETENTION_MS`, ms. Default 86,400,000. */
   retentionMs?: number | undefined
+  /** The fleet's `FLEET_JOB_KEY`, with which jobs are signed: 32 bytes in hexadecimal or base64, several comma separated. */
+  jobKey?: string | undefined
 }
 
 export type ConnectOptions = HttpOptions | RedisOptions
@@ -65,11 +68,13 @@ async function connect(options: ConnectOptions): Promise<Client> {
     return createFleet(createHttpTransport(endpoint), { reconnectMs })
   }
   if (typeof options.redis !== 'string') throw refused('url', 'or redis must be given')
-  const { redis, tenant = DEFAULT_TENANT, prefix = 'fleet', retentionMs = DAY_MS } = options
+  const { redis, tenant = DEFAULT_TENANT, prefix = 'fleet', retentionMs = DAY_MS, jobKey } = options
   if (!TENANT_PATTERN.test(tenant)) throw refused('tenant', 'is not a tenant name')
+  const jobKeys = jobKey === undefined ? [] : parseSecretKeys(jobKey)
+  if (jobKeys === undefined) throw refused('jobKey', 'is not a key of 32 bytes, in hexadecimal or base64')
   // Loaded here, so that callers over HTTP do not load a queue they do not use.
   const { connectRedisTransport } = await import('./redis/transport.js')
-  const connecting = connectRedisTransport({ url: redis, tenant, prefix, retentionMs })
+  const connecting = connectRedisTransport({ url: redis, tenant, prefix, retentionMs, jobKeys })
   return createFleet(await untilAborted(connecting, signal), { reconnectMs })
 }
 

@@ -167,6 +167,8 @@ export interface ConsumerOptions {
   /** Attempts at once, at most. */
   concurrency: number
   retentionMs: number
+  /** 32 bytes each: keys that jobs must be signed with, any of them. Default: none, and signatures are not looked at. */
+  jobKeys?: readonly Uint8Array[] | undefined
   /** How pieces of an answer gather into events: for up to `windowMs` (25), up to `chars` (32,768). */
   events?: { windowMs: number; chars: number } | undefined
 }

@@ -108,6 +108,12 @@ function countersOf(fleet: FleetMetrics): Family[] {
       one(fleet.rescued),
     ]),
     counter('claude_fleet_locks_reclaimed_total', 'Lapsed locks that their owners took back', [one(fleet.reclaimed)]),
+    counter('claude_fleet_jobs_quarantined_total', 'Jobs of the queue that could not be run and were put away', [
+      one(fleet.quarantined),
+    ]),
+    counter('claude_fleet_jobs_forged_total', 'Of those, jobs that nobody of this fleet had signed', [
+      one(fleet.forged),
+    ]),
     counter(
       'claude_fleet_webhook_deliveries_total',
       'Deliveries of webhooks that ended: delivered, given up, withdrawn with their endpoint, or not recorded because too many waited',

@@ -34,6 +34,7 @@ export async function startTestApi(
     prefix: `t${randomBytes(6).toString('hex')}`,
     logLevel: 'silent',
     retentionMs: 60_000,
+    jobKeys: [],
     webhooks: { secretKeys: [], allow: [] },
     ...options.settings,
   }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -77,6 +78,7 @@ async function startFleet(live: boolean, terminal: Terminal, owned: Owned): Prom
     CLAUDE_BIN: terminal.env['CLAUDE_BIN'],
     NODE_EXTRA_CA_CERTS: terminal.env['NODE_EXTRA_CA_CERTS'],
     REDIS_URL: redis.url,
+    FLEET_JOB_KEY: randomBytes(32).toString('hex'),
     FLEET_API_PORT: '0',
     FLEET_CONCURRENCY: '3',
     FLEET_WORKSPACE_ROOT: join(folder, 'workspaces'),

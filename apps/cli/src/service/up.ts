@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startEmbeddedRedis } from '@claude-fleet/queue/embedded'
 import { EXIT } from '../exit-code.js'
@@ -30,7 +31,7 @@ export async function up({ json = false }: { json?: boolean }, terminal: Termina
   const { password, isNew } = passwordOf(terminal)
   const env = {
     ...terminal.env,
-    REDIS_URL: terminal.env['REDIS_URL'] || (await startPrivateRedis(terminal, owned)),
+    ...(terminal.env['REDIS_URL'] ? {} : await startPrivateRedis(terminal, owned)),
     ...(isNew && { FLEET_ADMIN_PASSWORD: password }),
   }
   for (const role of ['api', 'board', 'worker']) {
@@ -54,10 +55,23 @@ function passwordOf({ env }: Pick<Terminal, 'env'>): { password: string; isNew: 
   return { password: randomBytes(12).toString('base64url'), isNew }
 }
 
-/** A Redis of this command's own; its data stay in the state folder. */
-async function startPrivateRedis(terminal: Terminal, owned: Owned): Promise<string> {
+/** A Redis of this command's own; its data stay in the state folder, and so does the key that signs its jobs. */
+async function startPrivateRedis(terminal: Terminal, owned: Owned): Promise<Record<string, string>> {
   const state = terminal.env['FLEET_STATE_DIR'] ?? join(terminal.home, '.claude-fleet', 'state')
   const cacheDir = join(terminal.home, '.cache', 'claude-fleet')
   const redis = await startEmbeddedRedis({ dataDir: join(state, 'redis'), cacheDir })
-  return owned.add(redis, (started) => started.stop()).url
+  const { url } = owned.add(redis, (started) => started.stop())
+  const hasKey = terminal.env['FLEET_JOB_KEY'] || terminal.env['FLEET_JOB_KEY_FILE']
+  return { REDIS_URL: url, ...(hasKey ? {} : { FLEET_JOB_KEY_FILE: await jobKeyFile(join(state, 'redis')) }) }
+}
+
+/** Made once, beside the data of the private Redis: jobs that wait from an earlier start have to stay good. */
+async function jobKeyFile(folder: string): Promise<string> {
+  const file = join(folder, 'job-key')
+  try {
+    await writeFile(file, randomBytes(32).toString('hex'), { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  }
+  return file
 }

@@ -8,6 +8,7 @@ export interface RedisEndpoint {
   tenant: string
   prefix: string
   retentionMs: number
+  jobKeys: readonly Uint8Array[]
 }
 
 const WAIT_MS = 30_000

@@ -56,6 +56,7 @@ export async function openTestFleet(redisUrl: string) {
     prefix,
     logLevel: 'silent',
     retentionMs,
+    jobKeys: [],
     webhooks: { secretKeys: [randomBytes(32)], allow: ['127.0.0.1'] },
   }
   let api: ApiService = await startApi(settings, { log: QUIET })

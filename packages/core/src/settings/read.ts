@@ -10,6 +10,7 @@ export const SECRETS: ReadonlySet<string> = new Set([
   'FLEET_API_KEYS',
   'FLEET_ADMIN_PASSWORD',
   'FLEET_WEBHOOK_KEY',
+  'FLEET_JOB_KEY',
 ])
 
 /** One wrong setting. `message` is one line that names it and what is allowed; it never quotes a secret. */

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { PermissionMode } from '../job.js'
 import { parseApiKeys, type ApiKey } from './api-keys.js'
 import { readCredentials, type Credential } from './credentials.js'
-import { readSettings, SECRETS, SettingsError, type SettingsSource } from './read.js'
+import { readSecret, readSettings, SECRETS, SettingsError, type SettingsSource } from './read.js'
 import { apiShape, clientShape, workerShape } from './shapes.js'
 
 /** What jobs may ask for, checked at the API, and again by the worker, whose answer counts. */
@@ -17,6 +17,8 @@ export interface QueueSettings {
   logLevel: string
   /** How long ended jobs and their logs are kept, ms. */
   retentionMs: number
+  /** 32 bytes each; the first signs jobs, all verify. Empty: jobs are not signed. */
+  jobKeys: readonly Uint8Array[]
 }
 
 export interface ApiSettings extends QueueSettings {
@@ -65,6 +67,8 @@ export interface ClientSettings {
   apiKey: string | undefined
   redisUrl: string | undefined
   prefix: string
+  /** As it was written: the client reads it. */
+  jobKey: string | undefined
 }
 
 /** Passed through to claude as they are. */
@@ -146,7 +150,13 @@ function refuseBelowWorkspaces(read: {
 /** Settings of clients and of the command line. Throws SettingsError. */
 export function readClientSettings(source: SettingsSource): ClientSettings {
   const read = readSettings(clientShape, source, SECRETS)
-  return { url: read.FLEET_URL, apiKey: read.FLEET_API_KEY, redisUrl: read.REDIS_URL, prefix: read.FLEET_PREFIX }
+  return {
+    url: read.FLEET_URL,
+    apiKey: read.FLEET_API_KEY,
+    redisUrl: read.REDIS_URL,
+    prefix: read.FLEET_PREFIX,
+    jobKey: read.FLEET_JOB_KEY === undefined ? undefined : readSecret('FLEET_JOB_KEY', source),
+  }
 }
 
 /** Is this address reachable from this machine only? */
@@ -169,12 +179,14 @@ export function queueSettings(read: {
   FLEET_PREFIX: string
   FLEET_LOG_LEVEL: string
   FLEET_RETENTION_MS: number
+  FLEET_JOB_KEY?: Uint8Array[] | undefined
 }): QueueSettings {
   return {
     redisUrl: read.REDIS_URL,
     prefix: read.FLEET_PREFIX,
     logLevel: read.FLEET_LOG_LEVEL,
     retentionMs: read.FLEET_RETENTION_MS,
+    jobKeys: read.FLEET_JOB_KEY ?? [],
   }
 }
 

@@ -23,6 +23,12 @@ export const sharedShape = {
   FLEET_LOG_LEVEL: value.logLevel
     .default('info')
     .meta({ description: 'Least level of the log, JSON lines on stdout.' }),
+  FLEET_JOB_KEY: value.secretKeys.optional().meta({
+    description:
+      'Signs jobs and the jobs of schedules, so that a worker runs nothing that another writer of Redis has put there. The same for all parts of a fleet; never in Redis. Of several keys the first signs and all verify, so that one can be replaced.',
+    unset:
+      'jobs are not signed: whoever can write Redis can run prompts; `up` and `demo` make one for their private Redis',
+  }),
   FLEET_RETENTION_MS: value.durationMs(1_000).default(86_400_000).meta({
     description: 'How long ended jobs and their logs are kept, ms. The same for all parts of a fleet.',
   }),
@@ -207,4 +213,5 @@ export const clientShape = {
     unset: 'exit 78 when FLEET_URL is not set either',
   }),
   FLEET_PREFIX: sharedShape.FLEET_PREFIX,
+  FLEET_JOB_KEY: sharedShape.FLEET_JOB_KEY,
 }

@@ -70,14 +70,18 @@ export const absolutePath = z
 /** Keys of 32 bytes each, comma separated; hexadecimal or base64. The message never repeats the value. */
 export const secretKeys = z
   .string()
-  .transform((text, context) =>
-    text.split(',').map((entry) => {
-      const key = parseKey(entry.trim())
-      if (key === undefined) context.addIssue('is not a key of 32 bytes, in hexadecimal or base64')
-      return key ?? new Uint8Array()
-    }),
-  )
+  .transform((text, context) => {
+    const keys = parseSecretKeys(text)
+    if (keys === undefined) context.addIssue('is not a key of 32 bytes, in hexadecimal or base64')
+    return keys ?? []
+  })
   .meta({ allowed: '32 random bytes in hexadecimal or base64; several, comma separated' })
+
+/** The keys of a comma separated list; undefined when one of them is none. */
+export function parseSecretKeys(text: string): Uint8Array[] | undefined {
+  const keys = text.split(',').map((entry) => parseKey(entry.trim()))
+  return keys.every((key) => key !== undefined) ? keys : undefined
+}
 
 function parseKey(text: string): Uint8Array | undefined {
   if (/^[0-9a-f]{64}$/i.test(text)) return new Uint8Array(Buffer.from(text, 'hex'))

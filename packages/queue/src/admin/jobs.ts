@@ -1,7 +1,7 @@
 import type { JobListQuery, JobView } from '@claude-fleet/core'
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
-import { openEnvelope } from '../jobs/envelope.js'
+import { readEnvelope } from '../jobs/envelope.js'
 import { listJobs } from '../jobs/listing.js'
 import { VIEW_FIELDS, viewOf } from '../jobs/record.js'
 import { parseJson } from '../jobs/seal.js'
@@ -16,7 +16,7 @@ export async function findJob(client: Redis, keys: Keys, id: string): Promise<Fo
   const tenant = fields[VIEW_FIELDS.indexOf('tenant')]
   const job = tenant == null ? undefined : viewOf(id, fields, tenant)
   if (tenant == null || job === undefined) return undefined
-  const opened = openEnvelope(id, parseJson(data ?? undefined))
+  const opened = readEnvelope(id, parseJson(data ?? undefined))
   return { tenant, job, ...('envelope' in opened && { spec: opened.envelope.spec }) }
 }
 

@@ -65,6 +65,8 @@ export function foldMetrics(
     workersLost: Number(counters['lost'] ?? 0),
     rescued: Number(counters['rescued'] ?? 0),
     reclaimed: Number(counters['reclaimed'] ?? 0),
+    quarantined: Number(counters['quarantined'] ?? 0),
+    forged: Number(counters['forged'] ?? 0),
     webhooks: {
       pending: Math.max(
         0,
@@ -144,6 +146,10 @@ export interface FleetMetrics {
   rescued: number
   /** Lapsed locks that their owners took back. */
   reclaimed: number
+  /** Jobs of the queue that could not be run and were put away. */
+  quarantined: number
+  /** Of those, what nobody of this fleet had signed. */
+  forged: number
   webhooks: WebhookMetrics
   /** What became of the times of schedules. */
   scheduleTimes: Record<ScheduleRun['outcome'], number>

@@ -3,7 +3,8 @@ import { DelayedError, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { OPEN_GATE, type AdmissionGate } from '../admission/gate.js'
 import { newFence } from '../ids.js'
-import { openEnvelope } from '../jobs/envelope.js'
+import { isNewerEnvelope, openEnvelope } from '../jobs/envelope.js'
+import { createSigner } from '../jobs/signature.js'
 import type { WriterOptions } from '../events/writer.js'
 import { parseSeal } from '../jobs/seal.js'
 import type { Keys } from '../keys.js'
@@ -13,6 +14,7 @@ import type { AttemptOutcome, AttemptStop, Claim, Log } from '../types.js'
 import { createHeld, openClaim, readBegun, type Begun, type Held } from './claim.js'
 import { dispose, dispositionOfSeal, isOrder, type Disposition } from './disposition.js'
 import type { Locks } from './locks.js'
+import { quarantine } from './quarantine.js'
 import { settle, unlessLost } from './settle.js'
 
 const DISPOSE_MS = 10_000
@@ -33,6 +35,7 @@ export interface AttemptsDeps {
 export interface AttemptsOptions {
   workerId: string
   retentionMs: number
+  jobKeys?: readonly Uint8Array[] | undefined
   events?: WriterOptions['gather']
 }
 
@@ -59,6 +62,7 @@ interface Progress {
 /** Invariant: at most one attempt of a job runs in this process, however often the job is handed to it. */
 export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): Attempts {
   const { client, keys, log, admission = OPEN_GATE } = deps
+  const signer = createSigner(options.jobKeys)
   const active = new Map<string, Progress>()
   const idlers: (() => void)[] = []
   let handling = 0
@@ -133,12 +137,12 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
   /** `token`: the lock's, which another delivery of the job changes. */
   async function attempt(job: Job, held: Held, token: () => string): Promise<Disposition> {
     const data: unknown = job.data
-    if (isNewer(data)) {
+    if (isNewerEnvelope(data)) {
       log.warn({ jobId: held.id }, 'a job was written by a newer fleet; it waits for a newer worker')
       return { type: 'delay', ms: NEWER_MS }
     }
-    const opened = openEnvelope(held.id, data)
-    if ('fault' in opened) return abandon(held, opened.fault)
+    const opened = openEnvelope(signer, held.id, data)
+    if ('fault' in opened) return abandon(held, opened)
     const { tenant, spec } = opened.envelope
     const decision = await admission.admit({ tenant, spec })
     // A job that has ended or is to end needs no admission: it goes on, to be told so.
@@ -165,7 +169,7 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
       case 'apart':
         return { type: 'delay', ms: Number(rest[0]) }
       case 'missing':
-        return abandon(held, 'the job has no record, or the record of another tenant')
+        return abandon(held, { fault: 'the job has no record, or the record of another tenant', forged: false })
       default:
         return { type: 'wait' }
     }
@@ -188,15 +192,10 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     }
   }
 
-  /** The job can never run: its record, if it has one, says so, and BullMQ puts it out of the way. */
-  async function abandon(held: Held, fault: string): Promise<Disposition> {
-    log.warn({ jobId: held.id, fault }, 'a job of the queue cannot be run')
-    const args = [keys.prefix, held.id, 'INVALID_JOB', fault, options.retentionMs, '{}', '0']
-    const [word, detail] = (await unlessLost(held, runScript(client, 'fleetAbandon', keys.job(held.id), args))) ?? [
-      'lost',
-    ]
-    if (word === 'lost') return { type: 'wait' }
-    return word === 'sealed' ? disposeSealed(detail) : { type: 'fail', message: `INVALID_JOB: ${fault}` }
+  /** The job can never run: it is put away where people can look at it, and its record, if it has one, says so. */
+  async function abandon(held: Held, { fault, forged }: { fault: string; forged: boolean }): Promise<Disposition> {
+    const quarantined = quarantine({ client, keys, log }, held.id, { fault, forged }, options.retentionMs)
+    return (await unlessLost(held, quarantined)) === undefined ? { type: 'wait' } : { type: 'leave' }
   }
 
   async function apply(job: Job, token: string, disposition: Disposition): Promise<JobResult> {
@@ -258,9 +257,4 @@ function brokenOutcome({ attempt, failures, spec }: { spec: JobSpec } & Begun, f
   const error = { code: 'INTERNAL' as const, message, retryable: again, attempt, details: {} }
   const sums = { costUsd: 0, usage: NO_USAGE, tools: {} }
   return again ? { ...sums, type: 'retry', error, delayMs: spec.backoff.delayMs } : { ...sums, type: 'failed', error }
-}
-
-function isNewer(data: unknown): boolean {
-  if (typeof data !== 'object' || data === null || !('v' in data)) return false
-  return typeof data.v === 'number' && data.v > 1
 }

@@ -27,7 +27,7 @@ export async function quarantineBroken(deps: QuarantineDeps, retentionMs: number
   for (const id of await client.lrange(keys.bull('active'), 0, -1)) {
     const fields = await client.hmget(keys.bullJob(id), ...JSON_FIELDS)
     if (fields.every((text) => text === null || text === '' || parseJson(text) !== undefined)) continue
-    await quarantine(deps, id, 'the job in the queue is not JSON', retentionMs)
+    await quarantine(deps, id, { fault: 'the job in the queue is not JSON', forged: false }, retentionMs)
     moved += 1
   }
   return moved
@@ -37,13 +37,24 @@ export async function quarantineBroken(deps: QuarantineDeps, retentionMs: number
 export async function quarantineOversized(deps: QuarantineDeps, retentionMs: number): Promise<number> {
   const { client, keys } = deps
   const ids = await runScript(client, 'fleetScreen', keys.bull('wait'), [keys.prefix, '', DATA_BYTES_MAX, NEXT_IN_LINE])
-  for (const id of ids) await quarantine(deps, id, `the data of the job exceed ${DATA_BYTES_MAX} bytes`, retentionMs)
+  const fault = `the data of the job exceed ${DATA_BYTES_MAX} bytes`
+  for (const id of ids) await quarantine(deps, id, { fault, forged: false }, retentionMs)
   return ids.length
 }
 
-async function quarantine({ client, keys, log }: QuarantineDeps, id: string, fault: string, retentionMs: number) {
-  log.error({ jobId: id, fault }, 'a job of the queue cannot be read; it was put into quarantine')
-  await runScript(client, 'fleetQuarantine', keys.job(id), [keys.prefix, id, retentionMs])
+/**
+ * Moves one job, whatever BullMQ does with it now, to `{prefix}:quarantine:{id}` for the retention time, and ends its
+ * record, if there is one, as `INVALID_JOB`. Counted; `forged`: apart as well.
+ */
+export async function quarantine(
+  { client, keys, log }: QuarantineDeps,
+  id: string,
+  { fault, forged }: { fault: string; forged: boolean },
+  retentionMs: number,
+): Promise<'quarantined'> {
+  log.error({ jobId: id, fault, forged }, 'a job of the queue cannot be run; it was put into quarantine')
+  await runScript(client, 'fleetQuarantine', keys.job(id), [keys.prefix, id, retentionMs, forged ? '1' : '0'])
   const args = [keys.prefix, id, 'INVALID_JOB', fault, retentionMs, '{}', '0']
   await runScript(client, 'fleetAbandon', keys.job(id), args)
+  return 'quarantined'
 }

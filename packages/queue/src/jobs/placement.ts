@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import type { Log } from '../types.js'
 import { sealEnvelope } from './envelope.js'
+import type { Signer } from './signature.js'
 
 /** A job whose record is to be made, or is made and not yet in the queue. */
 export interface NewJob {
@@ -26,11 +27,13 @@ export function createPlacement({
   client,
   keys,
   queue,
+  signer,
   log,
 }: {
   client: Redis
   keys: Keys
   queue: Queue
+  signer: Signer
   log: Log
 }): Placement {
   /** The queue has it: the janitor need not look after it. Only a hint, so nobody waits and a loss is harmless. */
@@ -40,12 +43,12 @@ export function createPlacement({
 
   return {
     async place(job) {
-      const { name, data, opts } = bullJob(job)
+      const { name, data, opts } = bullJob(signer, job)
       await queue.add(name, data, opts)
       markPlaced([job.id])
     },
     async placeAll(jobs) {
-      await queue.addBulk(jobs.map(bullJob))
+      await queue.addBulk(jobs.map((job) => bullJob(signer, job)))
       markPlaced(jobs.map(({ id }) => id))
     },
   }
@@ -56,10 +59,10 @@ export function recordFields(spec: JobSpec): string[] {
   return ['metadata', JSON.stringify(spec.metadata), ...(spec.webhook === undefined ? [] : ['webhook', spec.webhook])]
 }
 
-function bullJob({ id, tenant, spec }: NewJob) {
+function bullJob(signer: Signer, { id, tenant, spec }: NewJob) {
   return {
     name: 'prompt',
-    data: sealEnvelope(id, tenant, spec),
+    data: sealEnvelope(signer, id, tenant, spec),
     // Retries, retention and stack traces are the fleet's own affair.
     opts: { jobId: id, priority: spec.priority, delay: spec.delayMs, attempts: 1, stackTraceLimit: 0 },
   }

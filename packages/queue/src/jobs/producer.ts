@@ -15,6 +15,7 @@ import { checkNamedWebhooks } from './named-webhooks.js'
 import { createPlacement, recordFields, type NewJob } from './placement.js'
 import { VIEW_FIELDS, viewOf } from './record.js'
 import { parseJson } from './seal.js'
+import { createSigner } from './signature.js'
 import { readView } from './view.js'
 
 const CALL_MS = 5_000
@@ -36,6 +37,8 @@ export interface ProducerOptions {
   prefix: string
   /** How long ended jobs and their logs are kept, ms. */
   retentionMs: number
+  /** 32 bytes each; the first signs jobs, all verify. Default: none, and jobs are not signed. */
+  jobKeys?: readonly Uint8Array[] | undefined
 }
 
 /** Puts jobs into the queue and asks about them. Calls end within 5 s (a batch: 20 s), answered or not. */
@@ -48,7 +51,8 @@ export function createProducer(
   // Shares the client, so closing it closes nothing; its errors are the client's, logged there.
   const queue = new Queue(QUEUE_NAME, { connection: client, prefix: options.prefix })
   queue.on('error', () => undefined)
-  const placement = createPlacement({ client, keys, queue, log })
+  const signer = createSigner(options.jobKeys)
+  const placement = createPlacement({ client, keys, queue, signer, log })
   const noteTimer = setInterval(() => {
     if (client.status !== 'ready') return
     runScript(client, 'fleetNote', keys.reaper, [options.prefix, '']).catch((err: unknown) =>
@@ -159,7 +163,7 @@ export function createProducer(
     if (old === undefined) return undefined
     if (!isEndState(old.state)) throw new FleetError('CONFLICT', 'the job has not ended', { jobId: id })
     const kept = (await client.hget(keys.job(id), 'envelope')) ?? (await client.hget(keys.bullJob(id), 'data'))
-    const opened = openEnvelope(id, parseJson(kept ?? undefined))
+    const opened = openEnvelope(signer, id, parseJson(kept ?? undefined))
     if (!('envelope' in opened) || opened.envelope.tenant !== tenant) {
       throw new FleetError('CONFLICT', 'the prompt of the job is no longer kept', { jobId: id })
     }

@@ -1,4 +1,11 @@
-import { FleetError, isFleetError, JOB_ERROR_CODES, jobSpecSchema, type JobSpec } from '@claude-fleet/core'
+import {
+  findJsonFault,
+  FleetError,
+  isFleetError,
+  JOB_ERROR_CODES,
+  jobSpecSchema,
+  type JobSpec,
+} from '@claude-fleet/core'
 import type { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { AdmissionGate } from '../admission/gate.js'
@@ -6,6 +13,7 @@ import { newJobId } from '../ids.js'
 import { cancelJob } from '../jobs/cancellation.js'
 import { checkNamedWebhooks } from '../jobs/named-webhooks.js'
 import { createPlacement, recordFields } from '../jobs/placement.js'
+import type { Signer } from '../jobs/signature.js'
 import type { Keys } from '../keys.js'
 import { runScript } from '../redis/scripts.js'
 import type { Log } from '../types.js'
@@ -27,24 +35,28 @@ export interface FiringDeps {
   /** The queue of jobs. */
   queue: Queue
   admission: AdmissionGate
+  signer: Signer
   log: Log
   retentionMs: number
 }
 
 /** Makes the jobs of schedules, by the way of every other job: record and `queued` first, then the queue. */
 export interface Firing {
-  /** Rejects with FleetError `INVALID_JOB` when the stored job is none any more, and with what admission says. */
+  /**
+   * Rejects with FleetError `INVALID_JOB` when the stored job is none any more or nobody of this fleet has signed it, and
+   * with what admission says.
+   */
   fire(record: ScheduleRecord, occasion: Occasion): Promise<Fired>
   /** Puts the last job of a schedule into the queue, if whoever made its record died before that. */
-  placeLast(record: ScheduleRecord): Promise<void>
+  placeLast(scheduleId: string, record: ScheduleRecord): Promise<void>
   /** Writes down a time of which no job came. `cause`: why, of one that failed. */
   note(record: ScheduleRecord, occasion: Occasion, outcome: 'missed' | 'failed', cause?: unknown): Promise<void>
 }
 
 export function createFiring(deps: FiringDeps): Firing {
-  const { client, keys, queue, admission, log, retentionMs } = deps
+  const { client, keys, queue, admission, signer, log, retentionMs } = deps
   const { prefix } = keys
-  const placement = createPlacement({ client, keys, queue, log })
+  const placement = createPlacement({ client, keys, queue, signer, log })
 
   async function cancelReplaced(tenant: string, id: string): Promise<void> {
     if (id === '') return
@@ -54,7 +66,7 @@ export function createFiring(deps: FiringDeps): Firing {
 
   async function fire(record: ScheduleRecord, { scheduleId, at, timing }: Occasion): Promise<Fired> {
     const { tenant } = record
-    const spec = specOf(record)
+    const spec = specOf(signer, scheduleId, record)
     await checkNamedWebhooks({ client, keys }, tenant, [{ id: spec.webhook, path: 'job.webhook' }])
     await admission.admit({ tenant, spec })
     const id = newJobId()
@@ -82,10 +94,10 @@ export function createFiring(deps: FiringDeps): Firing {
 
   return {
     fire,
-    async placeLast(record) {
+    async placeLast(scheduleId, record) {
       const { tenant, lastJob } = record
       if (lastJob === undefined || (await client.zscore(keys.unplaced, lastJob)) === null) return
-      await placement.place({ id: lastJob, tenant, spec: specOf(record) })
+      await placement.place({ id: lastJob, tenant, spec: specOf(signer, scheduleId, record) })
     },
     async note({ tenant }, { scheduleId, at, timing }, outcome, cause) {
       const error = cause === undefined ? '' : JSON.stringify(errorOf(cause))
@@ -95,7 +107,14 @@ export function createFiring(deps: FiringDeps): Firing {
   }
 }
 
-function specOf({ job }: ScheduleRecord): JobSpec {
+function specOf(signer: Signer, id: string, { tenant, job, mac }: ScheduleRecord): JobSpec {
+  const found = findJsonFault(job)
+  if (found !== undefined)
+    throw new FleetError('INVALID_JOB', `the job of the schedule: ${found.path} ${found.message}`)
+  if (!signer.verify({ kind: 'schedule', id, tenant, spec: job }, mac)) {
+    const message = 'the job of the schedule is signed by nobody of this fleet: FLEET_JOB_KEY must be the same for all'
+    throw new FleetError('INVALID_JOB', message)
+  }
   const parsed = jobSpecSchema.safeParse(job)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues

@@ -28,7 +28,7 @@ const LIST_FIELDS = [
   'lastJob',
   'lastRunAt',
 ] as const
-const FIELDS = [...LIST_FIELDS, 'job'] as const
+const FIELDS = [...LIST_FIELDS, 'job', 'mac'] as const
 
 const recordSchema = z.object({
   tenant: z.string(),
@@ -49,6 +49,8 @@ const recordSchema = z.object({
   lastJob: z.string().optional(),
   lastRunAt: z.coerce.number().optional(),
   job: z.string().transform(parseJson).optional(),
+  /** Over its id, tenant and job; missing where the fleet has no key. */
+  mac: z.string().optional(),
 })
 export type ScheduleRecord = z.output<typeof recordSchema>
 
@@ -90,8 +92,8 @@ function recordOf(
   throw new FleetError('INTERNAL', `the record of ${id} is broken`, { cause: parsed.error })
 }
 
-/** What of a schedule is in its hash, in pairs. */
-export function fieldsOf(spec: SchedulePatch | ScheduleSpec): string[] {
+/** What of a schedule is in its hash, in pairs. `mac` belongs to its job. */
+export function fieldsOf(spec: SchedulePatch | ScheduleSpec, mac: string | undefined): string[] {
   const { name, cron, timeZone, overlap, catchUpMs, enabled, metadata, job } = spec
   const fields = {
     name,
@@ -102,6 +104,7 @@ export function fieldsOf(spec: SchedulePatch | ScheduleSpec): string[] {
     enabled: enabled === undefined ? undefined : enabled ? '1' : '0',
     metadata: metadata === undefined ? undefined : JSON.stringify(metadata),
     job: job === undefined ? undefined : JSON.stringify(job),
+    mac,
   }
   return Object.entries(fields).flatMap(([field, value]) => (value === undefined ? [] : [field, value]))
 }

@@ -18,6 +18,7 @@ import { newScheduleId } from '../ids.js'
 import type { ProducerDeps, ProducerOptions } from '../jobs/producer.js'
 import { checkNamedWebhooks } from '../jobs/named-webhooks.js'
 import { parseJson } from '../jobs/seal.js'
+import { createSigner } from '../jobs/signature.js'
 import { readView } from '../jobs/view.js'
 import { createKeys, QUEUE_NAME } from '../keys.js'
 import { clientOf } from '../redis/connect.js'
@@ -64,13 +65,14 @@ export function createSchedules(
   const queue = new Queue(QUEUE_NAME, { connection: client, prefix })
   queue.on('error', () => undefined)
   const schedulers = createSchedulers(client, keys, log)
-  const firing = createFiring({ client, keys, queue, admission, log, retentionMs })
+  const signer = createSigner(options.jobKeys)
+  const firing = createFiring({ client, keys, queue, admission, signer, log, retentionMs })
 
   async function create(tenant: string, spec: ScheduleSpec): Promise<ScheduleView> {
     if (!TENANT_PATTERN.test(tenant)) throw new FleetError('INVALID_REQUEST', 'the tenant is not a tenant name')
     await check(tenant, spec.job)
     const id = newScheduleId()
-    const args = [prefix, id, tenant, LIMITS.schedules, ...fieldsOf(spec)]
+    const args = [prefix, id, tenant, LIMITS.schedules, ...signedFields(tenant, id, spec)]
     const [word] = await runScript(client, 'fleetScheduleCreate', keys.schedule(id), args)
     if (word === 'full') {
       const message = `the tenant has ${LIMITS.schedules} schedules, as many as it may; delete one first`
@@ -78,6 +80,11 @@ export function createSchedules(
     }
     await follow(id)
     return viewOfKnown(tenant, id)
+  }
+
+  function signedFields(tenant: string, id: string, spec: SchedulePatch | ScheduleSpec): string[] {
+    const mac = spec.job === undefined ? undefined : signer.sign({ kind: 'schedule', id, tenant, spec: spec.job })
+    return fieldsOf(spec, mac)
   }
 
   /** What is asked of a job as well when it is enqueued, and again at each time. */
@@ -129,7 +136,7 @@ export function createSchedules(
       const retimed = (['cron', 'timeZone', 'enabled'] as const).some(
         (field) => patch[field] !== undefined && patch[field] !== record[field],
       )
-      const args = [prefix, id, tenant, record.revision, retimed ? '1' : '0', ...fieldsOf(patch)]
+      const args = [prefix, id, tenant, record.revision, retimed ? '1' : '0', ...signedFields(tenant, id, patch)]
       const [word] = await runScript(client, 'fleetScheduleUpdate', keys.schedule(id), args)
       if (word === 'missing') return undefined
       if (word === 'changed') continue

@@ -3,6 +3,7 @@ import { Queue, Worker, type Job } from 'bullmq'
 import { OPEN_GATE } from '../admission/gate.js'
 import { newFence } from '../ids.js'
 import type { ProducerDeps, ProducerOptions } from '../jobs/producer.js'
+import { createSigner } from '../jobs/signature.js'
 import { createKeys, QUEUE_NAME, TICKS_NAME } from '../keys.js'
 import { closeWorker } from '../redis/close-worker.js'
 import { clientOf } from '../redis/connect.js'
@@ -43,7 +44,7 @@ export interface Ticker {
  */
 export function createTicker(
   { redis, log, admission = OPEN_GATE }: ProducerDeps,
-  { prefix, retentionMs }: ProducerOptions,
+  { prefix, retentionMs, jobKeys }: ProducerOptions,
   { timing = TIMING, now = Date.now }: { timing?: TickerTiming; now?: () => number } = {},
 ): Ticker {
   const client = clientOf(redis)
@@ -51,7 +52,7 @@ export function createTicker(
   const queue = new Queue(QUEUE_NAME, { connection: client, prefix })
   queue.on('error', () => undefined)
   const schedulers = createSchedulers(client, keys, log)
-  const firing = createFiring({ client, keys, queue, admission, log, retentionMs })
+  const firing = createFiring({ client, keys, queue, admission, signer: createSigner(jobKeys), log, retentionMs })
   const instance = newFence()
   let worker: Worker | undefined
   let timer: NodeJS.Timeout | undefined
@@ -68,7 +69,7 @@ export function createTicker(
     const { scheduleId, at } = found
     const record = await readSchedule(client, keys, scheduleId)
     if (record === undefined) return
-    await firing.placeLast(record).catch((err: unknown) => {
+    await firing.placeLast(scheduleId, record).catch((err: unknown) => {
       log.warn({ err, scheduleId }, 'the last job of a schedule could not be put into the queue')
     })
     await fireLatest(record, { scheduleId, at, timing: data.data.timing })

@@ -1,7 +1,7 @@
 /**
  * Takes a job out of BullMQ whole, to `{prefix}:quarantine:{id}`: its lists and its lock, whatever state it is in there.
  *
- * ARGV[3] how long it is kept, ms. Answers `ok`.
+ * ARGV[3] how long it is kept, ms, [4] `1`: it is forged. Answers `ok`.
  */
 export const QUARANTINE = `
 for _, list in ipairs({ 'active', 'wait', 'paused' }) do redis.call('LREM', BULL .. list, 0, ID) end
@@ -13,5 +13,6 @@ if redis.call('EXISTS', BULL .. ID) == 1 then
   redis.call('PEXPIRE', P .. ':quarantine:' .. ID, ARGV[3])
 end
 count('quarantined')
+if ARGV[4] == '1' then count('forged') end
 return { 'ok' }
 `
