@@ -16,9 +16,12 @@ export { verdict } from './verdict.js'
 export { createProcessCare, type ProcessCare, type ProcessCareEvent, type ProcessCareOptions } from './care/care.js'
 export { detectProcessCare, type DetectProcessCareOptions, type ProcessCareReport } from './care/detect.js'
 export type { CareRung } from './care/cage.js'
+export type { Transcript } from './session/transcript.js'
 export { OWNER_VARIABLE } from './process/owner.js'
 export type {
   ClaudeSession,
+  Conversation,
+  ConversationState,
   ExitFacts,
   Lease,
   PoolStats,

@@ -6,6 +6,7 @@ import type {
   StartKind,
   Usage,
 } from '@claude-fleet/core'
+import type { Transcript } from './session/transcript.js'
 
 /** All that decides how a `claude` process is launched and what its conversation begins with. */
 export interface SessionSpec {
@@ -28,6 +29,25 @@ export interface SessionSpec {
   outputSchema?: Readonly<Record<string, unknown>> | undefined
   /** Load the workspace's own settings and CLAUDE.md. They are code: only where the operator trusts the folder. */
   trustWorkspace: boolean
+  /** The conversation that is gone on with; undefined: a new one. */
+  conversation?: Conversation | undefined
+}
+
+/** A conversation that was had before, here or on another host. */
+export interface Conversation extends ConversationState {
+  /** What a start restores. Asked for only where no process has it. Rejects with FleetError. */
+  load: () => Promise<Transcript>
+  /**
+   * Its last turn was cut off: claude goes on with it by itself as it starts, and `turn` is given no prompt. Only for a
+   * turn that was really cut off: claude would go on with one that failed too.
+   */
+  interrupted: boolean
+}
+
+/** Which conversation, and how far it has come: a process that has it serves only what is equal in both. */
+export interface ConversationState {
+  id: string
+  revision: string
 }
 
 /** One `claude` process and its conversation. Made by the pool; used by one lease at a time. */
@@ -36,13 +56,23 @@ export interface ClaudeSession {
   /** Version the process says it is. */
   readonly version: string
   /**
-   * Sends one prompt and yields what comes back, in order, ending with exactly one `end` message. Never throws for
+   * Sends one prompt (undefined: none, the turn was cut off and goes on) and yields what comes back, in order, ending with exactly one `end` message. Never throws for
    * what claude or the process does: that is in the end's facts. Only one turn at a time: a second call throws.
    *
    * Aborting `signal` interrupts the turn (`interrupt` on stdin, then the stop sequence); the iterable still ends
    * with an `end` message. A consumer that stops iterating early aborts the turn too.
    */
-  turn(prompt: string, options: TurnOptions): AsyncIterable<TurnMessage>
+  turn(prompt: string | undefined, options: TurnOptions): AsyncIterable<TurnMessage>
+  /**
+   * The rows of its transcript that were written since the last call, of the restored ones none; whole rows only. Claude
+   * writes them a few ms after the message that tells of them. Not across a reset.
+   */
+  newRows(): Promise<string[]>
+  /**
+   * Why its conversation cannot be gone on with in this process: its last turn failed or was stopped, or left something
+   * running. Undefined when it can.
+   */
+  whyNotContinue(): Promise<string | undefined>
   /**
    * Halts the process and everything it started (SIGSTOP); the timers of its turn stand still. Resolves when none runs.
    * A turn that is stopped meanwhile is not interrupted but ended: its processes do not go on.
@@ -188,6 +218,11 @@ export interface Lease extends AsyncDisposable {
    * was already given back. Resolves once that is decided.
    */
   release(): Promise<void>
+  /**
+   * The attempt succeeded, and its conversation is to go on: the process is kept for a spec whose `conversation` is equal
+   * to this, with all else as it was. It is ended where it may not be kept. As `release` otherwise.
+   */
+  keep(conversation: ConversationState): Promise<void>
   /** Not to be used again: resolves when no process of it lives. Throws when the lease was already given back. */
   discard(): Promise<void>
 }
@@ -217,6 +252,8 @@ export interface SessionPool {
    * drains. What was begun for it is then the next one's.
    */
   acquire(spec: SessionSpec, options: { signal: AbortSignal; timeoutMs?: number | undefined }): Promise<Lease>
+  /** Is there a process that has this conversation, in whatever state, and nobody's now? */
+  hasConversation(id: string): boolean
   stats(): PoolStats
   /** Refuses new and waiting acquires at once and ends what is idle; leased sessions go on. */
   drain(): void

@@ -58,7 +58,12 @@ const CODE_VARIABLES = /^(BUN_.*|LD_.*|DYLD_.*|NODE_OPTIONS|BASH_ENV|ENV)$/
  */
 export function createLaunch(
   spec: SessionSpec,
-  own: { folder: Pick<SessionFolder, 'config' | 'temporary'>; cage: Pick<Cage, 'wrapper' | 'mark'> },
+  own: {
+    folder: Pick<SessionFolder, 'config' | 'temporary'>
+    cage: Pick<Cage, 'wrapper' | 'mark'>
+    /** The transcript in its folder that it goes on with. */
+    resume?: { sessionId: string; interrupted: boolean } | undefined
+  },
   options: LaunchOptions,
 ): Launch {
   const injecting = Object.keys(spec.env).find((name) => CODE_VARIABLES.test(name))
@@ -70,6 +75,7 @@ export function createLaunch(
     options.claude.file,
     ...options.claude.args,
     ...sessionArgs(spec),
+    ...(own.resume === undefined ? [] : [`--resume=${own.resume.sessionId}`]),
   ] as [string, ...string[]]
   return {
     file,
@@ -85,6 +91,8 @@ export function createLaunch(
       TMPDIR: own.folder.temporary,
       ...CLOSED,
       [OWNER_VARIABLE]: own.cage.mark.value,
+      // Without it a resumed claude waits for a prompt, and takes the turn that was cut off for one that was given up.
+      ...(own.resume?.interrupted === true ? { CLAUDE_CODE_RESUME_INTERRUPTED_TURN: '1' } : {}),
     },
   }
 }

@@ -8,6 +8,8 @@ export interface Fitness {
   whyUnfit(slot: Slot, session: ClaudeSession): Promise<ProcessEndReason | undefined>
   /** Makes a process that has served as new. Why it is not; undefined when it is and may serve again. */
   whyNotAsNew(slot: Slot, session: ClaudeSession): Promise<ProcessEndReason | undefined>
+  /** Why a process cannot be kept for the conversation it has; undefined when it can. */
+  whyNotKept(slot: Slot, session: ClaudeSession): Promise<ProcessEndReason | undefined>
 }
 
 /** `onNotReusable` is told what a session says of why it cannot be proven to be as new. */
@@ -17,21 +19,40 @@ export function createFitness(
 ): Fitness {
   async function whyUnfit(slot: Slot, session: ClaudeSession): Promise<ProcessEndReason | undefined> {
     if (performance.now() - slot.bornAt > limits.maxAgeMs) return 'age'
-    const current = await session.isCurrent().catch(() => false)
+    const current =
+      slot.conversation === undefined ? await session.isCurrent().catch(() => false) : await continues(session)
     if (slot.died) return 'died'
     return current ? undefined : 'outdated'
   }
 
+  async function whyTooBig(session: ClaudeSession): Promise<'memory' | undefined> {
+    const bytes = await session.memoryBytes().catch(() => undefined)
+    return bytes !== undefined && bytes > limits.maxBytes ? 'memory' : undefined
+  }
+
+  /** What a conversation was told at its start it has been told: that a start would bring other things is no reason. */
+  async function continues(session: ClaudeSession): Promise<boolean> {
+    const why = await session.whyNotContinue().catch(String)
+    if (why !== undefined) onNotReusable(why)
+    return why === undefined
+  }
+
   return {
     whyUnfit,
+    async whyNotKept(slot, session) {
+      const [continued, tooBig] = await Promise.all([continues(session), whyTooBig(session)])
+      if (slot.died) return 'died'
+      if (!continued) return 'not_reusable'
+      return tooBig ?? (performance.now() - slot.bornAt > limits.maxAgeMs ? 'age' : undefined)
+    },
     async whyNotAsNew(slot, session) {
-      const [why, bytes] = await Promise.all([session.reset(), session.memoryBytes().catch(() => undefined)])
+      const [why, tooBig] = await Promise.all([session.reset(), whyTooBig(session)])
       if (slot.died) return 'died'
       if (why !== undefined) {
         onNotReusable(why)
         return 'not_reusable'
       }
-      return bytes !== undefined && bytes > limits.maxBytes ? 'memory' : whyUnfit(slot, session)
+      return tooBig ?? whyUnfit(slot, session)
     },
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { SessionSpec } from '../types.js'
+import type { Conversation, SessionSpec } from '../types.js'
 import { launchKey, reuseKey } from './keys.js'
 
 const base: SessionSpec = {
@@ -26,10 +26,18 @@ const launched: Record<string, Partial<SessionSpec>> = {
   trustWorkspace: { trustWorkspace: true },
 }
 
+const conversation: Conversation = {
+  id: 's1',
+  revision: '1',
+  interrupted: false,
+  load: async () => ({ sessionId: '', rows: [] }),
+}
+
 const initialized: Record<string, Partial<SessionSpec>> = {
   systemPrompt: { systemPrompt: '' },
   appendSystemPrompt: { appendSystemPrompt: 'x' },
   outputSchema: { outputSchema: {} },
+  conversation: { conversation },
 }
 
 test.each(Object.entries(launched))('another %s needs another process', (_field, change) => {
@@ -51,6 +59,7 @@ test('every field of a spec is in a case above', () => {
     allowedTools: [],
     disallowedTools: [],
     outputSchema: {},
+    conversation,
   }
   const cases = [...Object.values(launched), ...Object.values(initialized)].flatMap((change) => Object.keys(change))
   expect(new Set(cases)).toEqual(new Set(Object.keys(full)))
@@ -59,4 +68,11 @@ test('every field of a spec is in a case above', () => {
 test('the order in which names and fields are written does not matter', () => {
   const { env: _env, ...rest } = base
   expect(reuseKey({ env: { B: '2', A: '1' }, ...rest })).toBe(reuseKey(base))
+})
+
+test('a process that has a conversation serves it only as far as it has come, and by its kept key', () => {
+  const spec = { ...base, conversation }
+  expect(reuseKey({ ...base, conversation: { ...conversation, id: 's2' } })).not.toBe(reuseKey(spec))
+  expect(reuseKey({ ...base, conversation: { ...conversation, revision: '2' } })).not.toBe(reuseKey(spec))
+  expect(reuseKey(base, { id: 's1', revision: '1' })).toBe(reuseKey(spec))
 })

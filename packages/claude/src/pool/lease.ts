@@ -1,12 +1,15 @@
 import { FleetError, type StartKind } from '@claude-fleet/core'
-import type { ClaudeSession, Lease } from '../types.js'
+import type { ClaudeSession, ConversationState, Lease } from '../types.js'
 
-/** A lease that is given back once, by `onRelease` or `onDiscard`. */
+/** A lease that is given back once, by one of the three. */
 export function createLease(
   session: ClaudeSession,
   start: StartKind,
-  onRelease: () => Promise<void>,
-  onDiscard: () => Promise<void>,
+  on: {
+    release: () => Promise<void>
+    keep: (conversation: ConversationState) => Promise<void>
+    discard: () => Promise<void>
+  },
 ): Lease {
   let given = false
   const giveBack = (back: () => Promise<void>): Promise<void> => {
@@ -17,10 +20,11 @@ export function createLease(
   return {
     session,
     start,
-    release: () => giveBack(onRelease),
-    discard: () => giveBack(onDiscard),
+    release: () => giveBack(on.release),
+    keep: (conversation) => giveBack(() => on.keep(conversation)),
+    discard: () => giveBack(on.discard),
     [Symbol.asyncDispose]: async () => {
-      if (!given) await giveBack(onDiscard)
+      if (!given) await giveBack(on.discard)
     },
   }
 }

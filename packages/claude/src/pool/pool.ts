@@ -18,10 +18,11 @@
  * 5. once `stop` has resolved, no process of the pool lives;
  * 6. a process goes only to a spec that is equal in all it was started with (`reuseKey`), the tenant and the folder
  *    included; one that has served, only after its session has proven that nothing of the job before is left (`reset`);
- * 7. no spare is begun while an acquire waits or a process is started for one.
+ * 7. a process that is kept for a conversation serves that one alone, and only as far as it has come;
+ * 8. no spare is begun while an acquire waits or a process is started for one.
  */
 import { FleetError, type ProcessEndReason, type StartKind } from '@claude-fleet/core'
-import type { ClaudeSession, ExitFacts, PoolStats, SessionPool, SessionSpec } from '../types.js'
+import type { ClaudeSession, ConversationState, ExitFacts, PoolStats, SessionPool, SessionSpec } from '../types.js'
 import { createCounters } from './counters.js'
 import { createDemand } from './demand.js'
 import { createEnding } from './ending.js'
@@ -69,7 +70,7 @@ export function createSessionPool(deps: SessionPoolDeps, given: SessionPoolOptio
     onLeak: (error) => deps.onLeak?.(error),
     pump,
   })
-  const { whyUnfit, whyNotAsNew } = createFitness(options, (why) => deps.onNotReusable?.(why))
+  const { whyUnfit, whyNotAsNew, whyNotKept } = createFitness(options, (why) => deps.onNotReusable?.(why))
   const demand = createDemand(idleMs, Math.max(16, spares * 4), () => performance.now())
   const refill = createRefill(
     {
@@ -134,7 +135,15 @@ export function createSessionPool(deps: SessionPoolDeps, given: SessionPoolOptio
       .finally(pump)
     const state: Starting = { name: 'starting', abort, settled, waiter: undefined }
     const ahead = waiter === undefined
-    const slot: Slot = { key, spec, ahead, bornAt: performance.now(), uses: 0, died: false, state }
+    const slot: Slot = {
+      key,
+      conversation: spec.conversation?.id,
+      ahead,
+      bornAt: performance.now(),
+      uses: 0,
+      died: false,
+      state,
+    }
     slots.add(slot)
     if (waiter !== undefined) hand(slot, waiter)
   }
@@ -145,7 +154,10 @@ export function createSessionPool(deps: SessionPoolDeps, given: SessionPoolOptio
     if (state.name !== 'starting' && state.name !== 'resetting') throw internal('only what is coming can be handed on')
     move(slot, { ...state, waiter })
     waiter.giveUp = () => {
-      const wanted = state.name === 'resetting' || waiters[0]?.key === slot.key || count(isSpare) < spares
+      const wanted =
+        state.name === 'resetting' ||
+        waiters[0]?.key === slot.key ||
+        (slot.conversation === undefined && count(isSpare) < spares)
       // Nobody's: its acquire is rejected once nothing of it lives.
       if (state.name === 'starting' && (phase !== 'open' || !wanted)) return state.abort.abort(waiter.signal.reason)
       move(slot, { ...state, waiter: undefined })
@@ -163,7 +175,7 @@ export function createSessionPool(deps: SessionPoolDeps, given: SessionPoolOptio
       waiter?.reject(signal.reason)
       retireSession(slot, session, 'given_up')
     } else if (waiter !== undefined) give(slot, session, waiter, slot.ahead ? 'spare' : 'cold')
-    else if (!session.lasts || count(isSpare) > spares) {
+    else if (!session.lasts || slot.conversation !== undefined || count(isSpare) > spares) {
       if (!session.lasts) demand.forget(slot.key)
       retireSession(slot, session, 'given_up')
     } else {
@@ -225,9 +237,29 @@ export function createSessionPool(deps: SessionPoolDeps, given: SessionPoolOptio
   function recycle(slot: Slot, session: ClaudeSession): Promise<void> {
     if (slot.state.name !== 'leased') return end(slot, session, 'drained')
     if (phase !== 'open') return end(slot, session, 'drained')
-    if (idleMs === 0 || !session.lasts) return end(slot, session, 'used')
+    if (idleMs === 0 || !session.lasts || slot.conversation !== undefined) return end(slot, session, 'used')
     if (slot.uses >= options.maxUses) return end(slot, session, 'turns')
     const settled = whyNotAsNew(slot, session)
+      .then((why) => wasReset(slot, session, why))
+      .finally(pump)
+    move(slot, { name: 'resetting', session, settled, waiter: undefined })
+    pump()
+    return settled
+  }
+
+  /** From now on it is another key's: whoever waits for that is served as by a reset. */
+  function keepFor(
+    slot: Slot,
+    session: ClaudeSession,
+    spec: SessionSpec,
+    conversation: ConversationState,
+  ): Promise<void> {
+    if (slot.state.name !== 'leased' || phase !== 'open') return end(slot, session, 'drained')
+    if (idleMs === 0) return end(slot, session, 'used')
+    if (slot.uses >= options.maxUses) return end(slot, session, 'turns')
+    slot.key = reuseKey(spec, conversation)
+    slot.conversation = conversation.id
+    const settled = whyNotKept(slot, session)
       .then((why) => wasReset(slot, session, why))
       .finally(pump)
     move(slot, { name: 'resetting', session, settled, waiter: undefined })
@@ -260,10 +292,14 @@ export function createSessionPool(deps: SessionPoolDeps, given: SessionPoolOptio
     move(slot, { name: 'leased', session })
     slot.uses += 1
     counters.leased(start)
-    if (session.lasts) demand.used(slot.key, waiter.spec)
+    if (slot.conversation === undefined && session.lasts) demand.used(slot.key, waiter.spec)
     else demand.forget(slot.key)
-    const discard = (): Promise<void> => end(slot, session, 'discarded')
-    waiter.resolve(createLease(session, start, () => recycle(slot, session), discard))
+    const lease = createLease(session, start, {
+      release: () => recycle(slot, session),
+      keep: (conversation) => keepFor(slot, session, waiter.spec, conversation),
+      discard: () => end(slot, session, 'discarded'),
+    })
+    waiter.resolve(lease)
   }
 
   function drain(): void {
@@ -291,6 +327,7 @@ export function createSessionPool(deps: SessionPoolDeps, given: SessionPoolOptio
       pump()
       return lease
     },
+    hasConversation: (id) => [...slots].some((slot) => slot.conversation === id && isWarm(slot)),
     stats(): PoolStats {
       const ready = [...slots].filter(({ state }) => state.name === 'ready')
       return {

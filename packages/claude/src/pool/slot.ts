@@ -1,5 +1,5 @@
 import { FleetError } from '@claude-fleet/core'
-import type { ClaudeSession, SessionSpec } from '../types.js'
+import type { ClaudeSession } from '../types.js'
 import type { Waiter } from './waiter.js'
 
 /** Where a process of the pool stands; the picture of it is in `pool.ts`. */
@@ -31,8 +31,10 @@ export interface Resetting {
 }
 
 export interface Slot {
-  readonly key: string
-  readonly spec: SessionSpec
+  /** What a spec must be equal in to be served by it; another once it is kept for a conversation. */
+  key: string
+  /** The conversation it was kept for. */
+  conversation: string | undefined
   /** Was it begun for nobody? */
   readonly ahead: boolean
   /** When it was begun, ms of the monotonic clock. */

@@ -1,8 +1,9 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Owner } from '../process/owner.js'
 import { readEntry } from '../process/process-table.js'
+import type { Transcript } from './transcript.js'
 
 /** The folders of one process: its config and its temporary files, apart from those of any other. */
 export interface SessionFolder {
@@ -12,6 +13,10 @@ export interface SessionFolder {
   clean(): Promise<void>
   /** The rows that claude has written of a conversation, one JSON object each; none where there is no transcript. */
   transcript(sessionId: string): Promise<string[]>
+  /** Where that transcript is; undefined while there is none. */
+  transcriptFile(sessionId: string): Promise<string | undefined>
+  /** Puts a transcript where claude looks for it, before it starts. Resolves to its length, bytes. */
+  restore(transcript: Transcript): Promise<number>
   /** To be called once nothing of the process lives. */
   remove(): Promise<void>
 }
@@ -43,6 +48,15 @@ export async function makeSessionFolder(home: string, owner: Owner, nonce: strin
       await Promise.all([cleanFolder(config, OWN_CONFIG), cleanFolder(temporary, OWN_TEMPORARY)])
     },
     transcript: (sessionId) => readTranscript(join(config, 'projects'), sessionId),
+    transcriptFile: (sessionId) => findTranscript(join(config, 'projects'), sessionId),
+    async restore({ sessionId, rows }) {
+      // Claude finds it below any project, whatever the working folder is, and goes on writing there (measured).
+      const project = join(config, 'projects', 'restored')
+      await mkdir(project, { recursive: true, mode: 0o700 })
+      const text = Buffer.from(rows.map((row) => `${row}\n`).join(''))
+      await writeFile(join(project, `${sessionId}.jsonl`), text, { mode: 0o600 })
+      return text.length
+    },
     async remove() {
       await remove(join(sessions, name))
       await remove(temporary)
@@ -88,6 +102,14 @@ async function readTranscript(projects: string, sessionId: string): Promise<stri
     folders.map((folder) => readFile(join(projects, folder, `${sessionId}.jsonl`), 'utf8').catch(() => '')),
   )
   return texts.flatMap((text) => text.split('\n').filter((row) => row !== ''))
+}
+
+async function findTranscript(projects: string, sessionId: string): Promise<string | undefined> {
+  for (const folder of await readdir(projects).catch(() => [])) {
+    const path = join(projects, folder, `${sessionId}.jsonl`)
+    if (await stat(path).catch(() => undefined)) return path
+  }
+  return undefined
 }
 
 async function removeLeftOver(parent: string, prefix: string): Promise<void> {

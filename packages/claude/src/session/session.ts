@@ -11,6 +11,7 @@ import { createReset, type Reset } from './reset.js'
 import { runTurn, type RunningTurn, type TurnSettings } from './turn.js'
 import { totalCost } from '../turn/spend.js'
 import { identityOf } from './identity.js'
+import { createTranscriptTail, type TranscriptTail } from './transcript.js'
 
 export interface SessionTimes {
   /** From the spawn to the reply to `initialize`, and from a prompt to the first word of its turn, ms. */
@@ -58,14 +59,21 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
   let reset: Reset | undefined
   let resetting = false
   let lastTurn: TurnFacts | undefined
+  let sessionId: string | undefined
+  let tail: { sessionId: string; file: TranscriptTail } | undefined
+  /** What claude says of a turn that it goes on with by itself, until that is asked for. */
+  let unread: string[] | undefined = spec.conversation?.interrupted === true ? [] : undefined
   let trace: Trace | undefined = deps.traceStart ? (...said) => void early.push(said) : undefined
 
   const read = (line: string): void => {
     trace?.('out', line)
     const message = parseMessage(line)
+    if (unread !== undefined && message?.type !== 'control_response') unread.push(line)
+    if (message?.type === 'system' && message.subtype === 'init' && message.session_id !== undefined)
+      sessionId = message.session_id
     if (message?.type === 'control_response') control.read(message)
     else if (message?.type === 'control_request') control.refuse(message.request_id, message.request.subtype)
-    reset?.line(line, message, turn !== undefined)
+    reset?.line(line, message, turn !== undefined || unread !== undefined)
     turn?.line(line, message)
   }
   const stderrLine = (line: string): void => {
@@ -80,8 +88,9 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
 
   let child: LineProcess
   try {
+    const resume = await restore()
     child = await startProcess(
-      createLaunch(spec, { folder, cage }, deps),
+      createLaunch(spec, { folder, cage, resume }, deps),
       { line: read, stderrLine, sent: (line) => trace?.('in', line), broken },
       { cage, times, maxLineBytes: deps.maxLineBytes },
     )
@@ -97,6 +106,17 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
   const close = (): Promise<void> => {
     closing ??= child.end().then(folder.remove)
     return closing
+  }
+
+  async function restore(): Promise<{ sessionId: string; interrupted: boolean } | undefined> {
+    if (spec.conversation === undefined) return undefined
+    const { interrupted } = spec.conversation
+    const transcript = await spec.conversation.load()
+    signal.throwIfAborted()
+    const bytes = await folder.restore(transcript)
+    sessionId = transcript.sessionId
+    tail = { sessionId, file: createTranscriptTail(() => folder.transcriptFile(transcript.sessionId), bytes) }
+    return { sessionId, interrupted }
   }
 
   let version: string
@@ -137,12 +157,16 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
     }
   }
 
-  /** A failed turn, or one that left something behind, may have left more than is known. */
   function whyNoReset(): string | undefined {
-    const result = lastTurn?.result
     // Hooks of a trusted workspace tell a cleared conversation from a new one.
     if (spec.trustWorkspace) return 'its workspace has settings of its own'
     if (identity === undefined) return 'what it knows of its folder may change'
+    return whyNotAtRest()
+  }
+
+  /** A failed turn, or one that left something behind, may have left more than is known. */
+  function whyNotAtRest(): string | undefined {
+    const result = lastTurn?.result
     if (turn !== undefined || resetting) return 'it is not idle'
     if (result === undefined || result.is_error || result.subtype !== 'success' || lastTurn?.stop !== undefined) {
       return 'its last turn did not succeed'
@@ -155,6 +179,19 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
     pid: child.pid,
     version,
     exited: child.exited,
+    async newRows() {
+      if (sessionId === undefined) return []
+      const id = sessionId
+      if (tail?.sessionId !== id) tail = { sessionId: id, file: createTranscriptTail(() => folder.transcriptFile(id)) }
+      return tail.file.read()
+    },
+    async whyNotContinue() {
+      const why = whyNotAtRest()
+      if (why !== undefined) return why
+      if (resetOf.spoke) return 'it spoke unasked'
+      const strays = await cage.strays()
+      return strays.length === 0 ? undefined : 'something it started still runs'
+    },
     lasts: identity !== undefined && !spec.trustWorkspace,
     strays: () => cage.strays(),
     async isCurrent() {
@@ -188,6 +225,8 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
     },
     turn(prompt, options) {
       if (turn !== undefined || resetting) throw new FleetError('INTERNAL', 'this session already runs a turn')
+      if ((prompt === undefined) !== (unread !== undefined))
+        throw new FleetError('INTERNAL', 'a turn has a prompt, unless it was cut off and goes on by itself')
       const settings: TurnSettings = {
         wantsStructuredOutput: spec.outputSchema !== undefined,
         costBefore: costUsd,
@@ -208,6 +247,9 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
       })
       // Already aborted: it has ended before it began.
       if (!running.hasEnded) turn = running
+      const begun = unread ?? []
+      unread = undefined
+      for (const line of begun) turn?.line(line, parseMessage(line))
       return iterate(running)
     },
   }

@@ -36,18 +36,18 @@ const HIGH_CHARACTERS = 256 * 1024
 const LOW_CHARACTERS = 64 * 1024
 
 /**
- * Sends `prompt` and runs its turn: reader, timers, limits and the way to stop. One reason to stop wins, the first;
+ * Sends `prompt`, or takes the turn that claude goes on with by itself, and runs it: reader, timers, limits and the way to stop. One reason to stop wins, the first;
  * then `interrupt`, the result that follows it (which says what the turn cost), else the end of the process.
  */
 export function runTurn(
   process: LineProcess,
   control: Control,
-  prompt: string,
+  prompt: string | undefined,
   options: TurnOptions,
   settings: TurnSettings,
   onEnd: (facts: TurnFacts) => void,
 ): RunningTurn {
-  const promptUuid = randomUUID()
+  const promptUuid = prompt === undefined ? undefined : randomUUID()
   const reader = createTurnReader({ promptUuid, ...settings })
   const timers = { timeout: undefined, idle: undefined, interrupt: undefined } as Record<
     'timeout' | 'idle' | 'interrupt',
@@ -144,10 +144,10 @@ export function runTurn(
   void process.exited.then(finish)
   restartIdle()
   if (options.signal.aborted) {
-    // Nothing was sent, so there is nothing to interrupt.
+    // Nothing was sent, so there is nothing to interrupt. A process that goes on by itself is ended with its lease.
     stop = 'aborted'
     finish()
-  } else {
+  } else if (prompt !== undefined) {
     process.send({
       type: 'user',
       uuid: promptUuid,

@@ -52,7 +52,7 @@ export async function startBench(reply: (request: ModelRequest, count: number) =
 /** Runs one turn to its end. `onMessage` may look at each message as it comes. */
 export async function runTurn(
   session: ClaudeSession,
-  prompt: string,
+  prompt: string | undefined,
   options: Partial<TurnOptions> = {},
   onMessage: (message: TurnMessage) => void = () => undefined,
 ): Promise<{ messages: TurnMessage[]; facts: TurnFacts }> {

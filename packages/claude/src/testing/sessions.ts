@@ -60,6 +60,8 @@ export function fakeSessions(options: Fakes = {}) {
         lasts: options.lasts?.() ?? true,
         exited: new Promise((resolve) => exits.set(pid, resolve)),
         strays: async () => [],
+        newRows: async () => [],
+        whyNotContinue: async () => (died.has(pid) ? 'it ended' : options.notReusable?.()),
         isCurrent: async () => options.isCurrent?.() ?? true,
         reset: async () => {
           await wait()

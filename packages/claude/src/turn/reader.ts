@@ -8,8 +8,8 @@ import { toolOutput } from './tool-output.js'
 const LOG_LINE_CHARS = 65_536
 
 export interface TurnReaderOptions {
-  /** `uuid` the prompt was sent with. A result that names other prompts is not ours. */
-  promptUuid: string
+  /** `uuid` the prompt was sent with. A result that names other prompts is not ours. Undefined: claude began the turn itself. */
+  promptUuid: string | undefined
   wantsStructuredOutput: boolean
   /** `total_cost_usd` of the process before this turn, USD. */
   costBefore: number
@@ -249,8 +249,9 @@ function shortened(line: string): string {
 }
 
 /** An unsolicited result (a background task, a peer session) has an `origin`; ours lists our prompt where it lists any. */
-function answers(result: ResultMessage, promptUuid: string): boolean {
+function answers(result: ResultMessage, promptUuid: string | undefined): boolean {
   if (result.origin !== undefined && result.origin !== null) return false
+  if (promptUuid === undefined) return true
   const { user_message_uuids: uuids, user_message_uuid: uuid } = result
   if (Array.isArray(uuids)) return uuids.includes(promptUuid)
   return uuid === undefined || uuid === null || uuid === promptUuid
