@@ -1,11 +1,12 @@
-import type { ApiKey, JobPolicy } from '@claude-fleet/core'
+import type { JobPolicy } from '@claude-fleet/core'
 import { answerProblem, logRequests, nameRequest, notFound, requireHost, type SseOptions } from '@claude-fleet/http'
 import type { Admin, EventReader, Producer, Schedules, Webhooks } from '@claude-fleet/queue'
 import express, { type Express, type RequestHandler } from 'express'
 import helmet from 'helmet'
 import type { Logger } from 'pino'
 import { authenticate } from './access/caller.js'
-import { createAuthenticator } from './access/keys.js'
+import type { Allowance } from './access/allowance.js'
+import type { KeyRing } from './access/keys.js'
 import { onlyLocal } from './access/local.js'
 import { createMetrics } from './metrics/metrics.js'
 import { addFleetRoutes } from './routes/fleet.js'
@@ -23,6 +24,10 @@ export interface AppDeps {
   webhooks: Webhooks
   /** Where webhooks may be sent. */
   addresses: AddressPolicy
+  /** Who may ask. */
+  ring: KeyRing
+  /** How much of it. */
+  allowance: Allowance
   /** Rejects when Redis does not answer. */
   ping: () => Promise<unknown>
   /** Aborts when the server stops. */
@@ -31,8 +36,6 @@ export interface AppDeps {
 }
 
 export interface AppOptions extends SseOptions {
-  /** Empty: everyone on this machine is the tenant `default`. */
-  keys: readonly ApiKey[]
   policy: JobPolicy
 }
 
@@ -43,10 +46,10 @@ export function createApp(deps: AppDeps, options: AppOptions): Express {
   app.disable('etag')
   const metrics = createMetrics(deps.admin)
   app.use(nameRequest, logRequests(deps.log), metrics.observe, secureHeaders, requireHost)
-  if (options.keys.length === 0) app.use(onlyLocal)
+  if (deps.ring.count === 0) app.use(onlyLocal)
   addServiceRoutes(app, { ...deps, metrics })
   // Before any route below it: without a key nothing is told of what is there, and no body is read.
-  app.use('/v1', authenticate(createAuthenticator(options.keys)))
+  app.use('/v1', authenticate(deps.ring, deps.allowance))
   addJobRoutes(app, { ...deps, streamOpened: metrics.streamOpened }, options)
   addScheduleRoutes(app, deps.schedules, options)
   addWebhookRoutes(app, deps)

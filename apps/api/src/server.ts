@@ -12,6 +12,9 @@ import {
   type Courier,
 } from '@claude-fleet/queue'
 import type { Logger } from 'pino'
+import { createAllowance } from './access/allowance.js'
+import { watchKeyFile, type WatchedKeyFile } from './access/key-file.js'
+import { createKeyRing } from './access/keys.js'
 import { createApp, type AppDeps } from './app.js'
 import { createAddressPolicy } from './webhooks/address.js'
 import { startDelivery } from './webhooks/delivery.js'
@@ -48,6 +51,8 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
   const closing = new AbortController()
   // One listener for every open stream is what it is for; Node 20 takes more than ten for a leak.
   setMaxListeners(0, closing.signal)
+  const ring = createKeyRing(settings.keys)
+  let keyFile: WatchedKeyFile | undefined
   let delivery: Pick<Courier, 'stop'> | undefined
   try {
     await checkRedis(redis)
@@ -58,12 +63,14 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
       schedules: createSchedules(queue, settings),
       webhooks: createWebhooks(queue, { prefix: settings.prefix, secretKeys: settings.webhooks.secretKeys }),
       addresses,
+      ring,
+      allowance: createAllowance({ now: () => performance.now() }, settings.limits),
       ping: () => redis.ping(),
       closing: closing.signal,
       log,
     }
     const { pingMs = DEFAULTS.pingMs, stallMs = STALL_MS } = options
-    const app = createApp(deps, { keys: settings.keys, policy: settings.policy, pingMs, stallMs })
+    const app = createApp(deps, { policy: settings.policy, pingMs, stallMs })
     const { host, port, keys } = settings
     // Checked when settings are read, and again here: without keys this is all that stands before the network.
     if (keys.length === 0 && !isLoopback(host))
@@ -71,6 +78,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
     const started = (delivery = await startDelivery({ addresses, log }, settings))
     // Beside the requests in progress, not after them: both have to end within the grace of a stop.
     closing.signal.addEventListener('abort', () => void started?.stop(DELIVERY_STOP_MS), { once: true })
+    if (settings.keysFile !== undefined) keyFile = watchKeyFile({ ring, log }, { file: settings.keysFile })
     const server = await startHttpServer(app, {
       host,
       port,
@@ -78,6 +86,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
       closing,
       stopMs: options.stopMs ?? STOP_MS,
       async close() {
+        keyFile?.close()
         await Promise.all([
           delivery?.stop(DELIVERY_STOP_MS),
           deps.producer.close(),
@@ -91,6 +100,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
     log.info({ url: server.url, keys: keys.length }, 'the API listens')
     return server
   } catch (error) {
+    keyFile?.close()
     await delivery?.stop(0)
     await redis.close()
     throw error

@@ -149,7 +149,7 @@ export {
 } from './input.js'
 export { parseSecretKeys } from './settings/values.js'
 export { BAD_SETTINGS_EXIT_CODE, SettingsError, type SettingsSource } from './settings/read.js'
-export { parseApiKeys, SCOPES, type ApiKey, type Scope } from './settings/api-keys.js'
+export { keyIdOf, parseApiKeys, SCOPES, type ApiKey, type Scope } from './settings/api-keys.js'
 export { secretFiles, type Credential } from './settings/credentials.js'
 export {
   isLoopback,

@@ -1,13 +1,16 @@
 import { FleetError, type Scope } from '@claude-fleet/core'
 import type { Request, RequestHandler } from 'express'
-import type { Caller } from './keys.js'
+import type { Allowance } from './allowance.js'
+import type { Caller, KeyRing } from './keys.js'
 
 const callers = new WeakMap<Request, Caller>()
 
-/** Finds out who is asking, for all that follows. Answers 401 otherwise. */
-export function authenticate(authenticator: (req: Request) => Caller): RequestHandler {
+/** Finds out who is asking, for all that follows. Answers 401 otherwise, and 429 to a key that asks too often. */
+export function authenticate(ring: KeyRing, allowance: Allowance): RequestHandler {
   return (req, _res, next) => {
-    callers.set(req, authenticator(req))
+    const caller = ring.authenticate(req)
+    callers.set(req, caller)
+    allowance.request(caller.keyId)
     next()
   }
 }
@@ -25,7 +28,8 @@ export function tenantOf(req: Request): string {
   return callerOf(req).tenant
 }
 
-function callerOf(req: Request): Caller {
+/** Who sent a request that went through `authenticate`. */
+export function callerOf(req: Request): Caller {
   const caller = callers.get(req)
   if (caller === undefined) throw new FleetError('INTERNAL', 'a route was reached without authentication')
   return caller

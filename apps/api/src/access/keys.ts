@@ -1,36 +1,81 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import { DEFAULT_TENANT, FleetError, SCOPES, type ApiKey, type Scope } from '@claude-fleet/core'
+import { DEFAULT_TENANT, FleetError, keyIdOf, SCOPES, type ApiKey, type Scope } from '@claude-fleet/core'
 
 /** Who sent a request, and what they may do. */
 export interface Caller {
   tenant: string
   scopes: ReadonlySet<Scope>
+  /** Names the key in logs, and is none. `local`: no keys are asked for. */
+  keyId: string
+  /** Aborts when the key is no longer known, or for something else: what still runs for it ends. */
+  revoked: AbortSignal
+}
+
+/** The keys that are known now. */
+export interface KeyRing {
+  /** 0: none are asked for, which only loopback may have. */
+  readonly count: number
+  /** Who sent the request. Throws FleetError `UNAUTHENTICATED`. */
+  authenticate(req: IncomingMessage): Caller
+  /** From now on these are the keys. Without any nobody is let in. */
+  replace(keys: readonly ApiKey[]): void
+}
+
+interface KnownKey {
+  digest: Buffer
+  caller: Caller
+  revoke(): void
 }
 
 /**
- * Tells callers by their key, from `Authorization: Bearer KEY` or `x-api-key`. Without configured keys every caller is
- * the tenant `default` with all scopes: the caller of this function must then serve loopback only.
- *
- * The returned function throws FleetError `UNAUTHENTICATED`.
+ * Tells callers by their key, from `Authorization: Bearer KEY` or `x-api-key`. Begun without keys, every caller is the tenant
+ * `default` with all scopes: whoever makes it so must serve loopback only.
  */
-export function createAuthenticator(keys: readonly ApiKey[]): (req: IncomingMessage) => Caller {
-  if (keys.length === 0) {
-    const everyone: Caller = { tenant: DEFAULT_TENANT, scopes: new Set(SCOPES) }
-    return () => everyone
-  }
-  const known = keys.map((key) => ({ digest: Buffer.from(key.sha256, 'hex'), caller: key as Caller }))
-  return (req) => {
+export function createKeyRing(first: readonly ApiKey[]): KeyRing {
+  const isOpen = first.length === 0
+  const everyone = knownKey({ tenant: DEFAULT_TENANT, sha256: '', scopes: new Set(SCOPES) }, 'local').caller
+  let known = new Map(first.map((key) => [entryOf(key), knownKey(key)]))
+
+  function authenticate(req: IncomingMessage): Caller {
+    if (isOpen) return everyone
     const presented = presentedKey(req)
     if (presented === undefined) {
       throw new FleetError('UNAUTHENTICATED', 'send an API key as Authorization: Bearer KEY')
     }
     const digest = createHash('sha256').update(presented).digest()
     // Compared with every key, so that the time says nothing about which one came near.
-    const [match] = known.filter((key) => timingSafeEqual(key.digest, digest))
+    const [match] = [...known.values()].filter((key) => timingSafeEqual(key.digest, digest))
     if (match === undefined) throw new FleetError('UNAUTHENTICATED', 'this API key is not known')
-    return { tenant: match.caller.tenant, scopes: match.caller.scopes }
+    return match.caller
   }
+
+  return {
+    get count() {
+      return known.size
+    },
+    authenticate,
+    replace(keys) {
+      if (isOpen) throw new FleetError('INTERNAL', 'a server that was begun without keys cannot be given any')
+      const next = new Map(keys.map((key) => [entryOf(key), known.get(entryOf(key)) ?? knownKey(key)]))
+      for (const [entry, key] of known) if (!next.has(entry)) key.revoke()
+      known = next
+    },
+  }
+}
+
+/** A key that is now for another tenant, or may do something else, is another key. */
+function entryOf({ tenant, sha256, scopes }: ApiKey): string {
+  return `${tenant}:${sha256}:${[...scopes].toSorted().join('+')}`
+}
+
+function knownKey({ tenant, sha256, scopes }: ApiKey, keyId = keyIdOf(sha256)): KnownKey {
+  const revoking = new AbortController()
+  // One listener for every open stream of the key.
+  setMaxListeners(0, revoking.signal)
+  const caller = { tenant, scopes, keyId, revoked: revoking.signal }
+  return { digest: Buffer.from(sha256, 'hex'), caller, revoke: () => revoking.abort() }
 }
 
 function presentedKey(req: IncomingMessage): string | undefined {

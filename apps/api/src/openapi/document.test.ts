@@ -1,6 +1,7 @@
 import { createConformance, type Exchange } from '@claude-fleet/conformance'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createKeyRing } from '../access/keys.js'
 import { createApp } from '../app.js'
 import { OPERATIONS } from '../routes/service.js'
 import { QUIET, startTestApi, type TestApi } from '../testing/api.js'
@@ -55,10 +56,8 @@ test('what the contract has and nobody has built is neither documented nor serve
 
 test('what express serves and what is documented are the same', () => {
   const app = createApp(
-    { producer: {}, reader: {}, admin: {}, ping: async () => undefined, log: QUIET } as unknown as Parameters<
-      typeof createApp
-    >[0],
-    { keys: [], policy: api.settings.policy, pingMs: 1_000, stallMs: 1_000 },
+    { ring: createKeyRing([]), ping: async () => undefined, log: QUIET } as unknown as Parameters<typeof createApp>[0],
+    { policy: api.settings.policy, pingMs: 1_000, stallMs: 1_000 },
   )
   const served = app.router.stack.flatMap(({ route }) =>
     route === undefined ? [] : route.stack.map((layer) => `${layer.method?.toUpperCase() ?? 'ALL'} ${route.path}`),

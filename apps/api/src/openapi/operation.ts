@@ -78,7 +78,7 @@ export function errorCodesOf({ scope, params, body, errors = [] }: Operation): E
     // Without keys: a foreign Host or Origin.
     'INVALID_REQUEST',
     'FORBIDDEN',
-    ...(scope === undefined ? [] : (['UNAUTHENTICATED', 'UNAVAILABLE'] as const)),
+    ...(scope === undefined ? [] : (['UNAUTHENTICATED', 'TOO_MANY_REQUESTS', 'UNAVAILABLE'] as const)),
     ...(params === undefined ? [] : (['NOT_FOUND'] as const)),
     ...(body === undefined ? [] : (['PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const)),
     ...errors,

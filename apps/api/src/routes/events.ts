@@ -1,7 +1,8 @@
 import { FleetError, isEndState, parseInput, type StreamEvent } from '@claude-fleet/core'
 import type { EventReader, Producer } from '@claude-fleet/queue'
 import type { Request, RequestHandler } from 'express'
-import { tenantOf } from '../access/caller.js'
+import type { Allowance } from '../access/allowance.js'
+import { callerOf, tenantOf } from '../access/caller.js'
 import { eventsHeaderSchema, eventsQuerySchema } from '../openapi/operations/jobs.js'
 import { EVENT_STREAM_HEADERS, logOf, sendEvents, type SseOptions } from '@claude-fleet/http'
 import { found, jobId } from './job-id.js'
@@ -9,6 +10,7 @@ import { found, jobId } from './job-id.js'
 export interface EventRoutesDeps {
   producer: Producer
   reader: EventReader
+  allowance: Allowance
   /** Aborts when the server stops: every stream ends then, and its reader resumes elsewhere. */
   closing: AbortSignal
   /** Told of each stream; calls what it returns when the stream has ended. */
@@ -19,7 +21,7 @@ const positionSchema = eventsQuerySchema.extend(eventsHeaderSchema.shape)
 
 /** `GET /v1/jobs/:id/events`. */
 export function streamEvents(
-  { producer, reader, closing, streamOpened }: EventRoutesDeps,
+  { producer, reader, allowance, closing, streamOpened }: EventRoutesDeps,
   options: SseOptions,
 ): RequestHandler {
   return async (req, res) => {
@@ -30,12 +32,15 @@ export function streamEvents(
       res.set(EVENT_STREAM_HEADERS).end()
       return
     }
+    const { keyId, revoked } = callerOf(req)
+    const freed = allowance.stream(keyId)
     const streamClosed = streamOpened()
     const stop = new AbortController()
     const leave = () => stop.abort()
     res.once('close', leave)
     closing.addEventListener('abort', leave, { once: true })
-    if (closing.aborted || res.destroyed) leave()
+    revoked.addEventListener('abort', leave, { once: true })
+    if (closing.aborted || revoked.aborted || res.destroyed) leave()
     const events = reader.events(tenantOf(req), id, { after, signal: stop.signal })[Symbol.asyncIterator]()
     try {
       // Only a job that has ended may have nothing more to say; for any other the headers go out at once.
@@ -52,9 +57,11 @@ export function streamEvents(
       logOf(req).warn({ err: error, jobId: id }, 'event stream broke off')
       res.end()
     } finally {
+      freed()
       streamClosed()
       res.off('close', leave)
       closing.removeEventListener('abort', leave)
+      revoked.removeEventListener('abort', leave)
       stop.abort()
       await events.return?.()
     }

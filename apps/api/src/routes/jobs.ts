@@ -1,4 +1,5 @@
 import {
+  FleetError,
   isEndState,
   jobListQuerySchema,
   parseIdempotencyKey,
@@ -7,7 +8,7 @@ import {
   type JobView,
 } from '@claude-fleet/core'
 import type { IRouter, RequestHandler, Response } from 'express'
-import { tenantOf } from '../access/caller.js'
+import { callerOf, tenantOf } from '../access/caller.js'
 import { serve } from '../openapi/operation.js'
 import { jobOperations, resultQuerySchema } from '../openapi/operations/jobs.js'
 import { jsonBody } from '../request/body.js'
@@ -82,15 +83,19 @@ function waitForResult({ reader, closing }: EventRoutesDeps): RequestHandler {
     const gone = new AbortController()
     const leave = () => gone.abort()
     res.once('close', leave)
+    const { revoked } = callerOf(req)
     closing.addEventListener('abort', leave, { once: true })
+    revoked.addEventListener('abort', leave, { once: true })
     try {
       const waitMs = req.method === 'HEAD' ? 0 : wait * 1_000
       const job = found(await reader.waitForEnd(tenantOf(req), id, { waitMs, signal: gone.signal }))
+      if (revoked.aborted) throw new FleetError('UNAUTHENTICATED', 'this API key is not known any more')
       if (isEndState(job.state)) res.json(job)
       else res.status(202).json({ id: job.id, state: job.state })
     } finally {
       res.off('close', leave)
       closing.removeEventListener('abort', leave)
+      revoked.removeEventListener('abort', leave)
     }
   }
 }

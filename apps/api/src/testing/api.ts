@@ -35,6 +35,8 @@ export async function startTestApi(
     logLevel: 'silent',
     retentionMs: 60_000,
     jobKeys: [],
+    keysFile: undefined,
+    limits: { requestsPerSecond: 0, streams: 0 },
     webhooks: { secretKeys: [], allow: [] },
     ...options.settings,
   }

@@ -32,12 +32,13 @@ export function signIn(login: Login, { now, log }: { now: () => number; log: Log
     log.warn({ address }, 'a sign-in to the operators’ site failed')
   }
 
-  return (req, res, next) => {
+  return (req, _res, next) => {
     const address = req.socket.remoteAddress ?? ''
     const entry = failures.get(address)
     if (entry !== undefined && entry.count >= TRIES && now() - entry.since <= WAIT_MS) {
-      res.set('retry-after', String(Math.ceil((WAIT_MS - (now() - entry.since)) / 1_000)))
-      throw new FleetError('TOO_MANY_REQUESTS', 'too many wrong sign-ins from this address; wait a minute')
+      throw new FleetError('TOO_MANY_REQUESTS', 'too many wrong sign-ins from this address; wait a minute', {
+        details: { retryAfterMs: WAIT_MS - (now() - entry.since) },
+      })
     }
     const given = credentialsOf(req.headers.authorization)
     if (given !== undefined && timingSafeEqual(digest(given), wanted)) {

@@ -57,6 +57,8 @@ export async function openTestFleet(redisUrl: string) {
     logLevel: 'silent',
     retentionMs,
     jobKeys: [],
+    keysFile: undefined,
+    limits: { requestsPerSecond: 0, streams: 0 },
     webhooks: { secretKeys: [randomBytes(32)], allow: ['127.0.0.1'] },
   }
   let api: ApiService = await startApi(settings, { log: QUIET })

@@ -11,6 +11,11 @@ export interface ApiKey {
   scopes: ReadonlySet<Scope>
 }
 
+/** Names a key in logs and lists: the beginning of its SHA-256, from which nobody gets the key. */
+export function keyIdOf(sha256: string): string {
+  return `k_${sha256.slice(0, 12)}`
+}
+
 /**
  * Parses `tenant:sha256-hex-of-key[:scope+scope]`, entries separated by commas or line breaks; a line that starts with
  * `#` is a comment. Without scopes a key may `enqueue` and `read`. Throws SettingsError naming the entry by its place,

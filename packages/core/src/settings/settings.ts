@@ -26,8 +26,17 @@ export interface ApiSettings extends QueueSettings {
   port: number
   /** Empty: no keys, which only loopback may have. */
   keys: readonly ApiKey[]
+  /** Where they were read from, to be read again while it changes. Undefined: from the environment. */
+  keysFile: string | undefined
+  limits: ApiLimits
   policy: JobPolicy
   webhooks: WebhookSettings
+}
+
+/** What one key may ask of one process of the API; 0: any number. */
+export interface ApiLimits {
+  requestsPerSecond: number
+  streams: number
 }
 
 export interface WebhookSettings {
@@ -101,6 +110,8 @@ export function readApiSettings(source: SettingsSource): ApiSettings {
     host: read.FLEET_API_HOST,
     port: read.FLEET_API_PORT,
     keys,
+    keysFile: source.env['FLEET_API_KEYS_FILE'] || undefined,
+    limits: { requestsPerSecond: read.FLEET_API_RATE, streams: read.FLEET_API_STREAMS },
     policy: jobPolicy(read),
     webhooks: { secretKeys: read.FLEET_WEBHOOK_KEY ?? [], allow: read.FLEET_WEBHOOK_ALLOW },
   }

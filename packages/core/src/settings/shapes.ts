@@ -76,6 +76,13 @@ export const apiShape = {
       '`tenant:sha256-hex-of-key[:scope+scope]`, separated by commas or line breaks; scopes `enqueue`, `read`, `admin`',
     unset: 'no key is asked for, and only loopback may be listened on',
   }),
+  FLEET_API_RATE: value.wholeNumber(0, 1_000_000).default(1_000).meta({
+    description:
+      'Requests a second that one key may send to one process of the API, over time, and twice as many at once; past it `429`. 0: any number.',
+  }),
+  FLEET_API_STREAMS: value.wholeNumber(0, 1_000_000).default(1_000).meta({
+    description: 'Event streams that one key may have open at one process of the API; past it `429`. 0: any number.',
+  }),
   FLEET_WEBHOOK_KEY: value.secretKeys.optional().meta({
     description:
       'Encrypts the secrets of webhooks in Redis. Of several keys the first encrypts and all decrypt, so that one can be replaced.',

@@ -83,7 +83,11 @@ function headersOf(fault: FleetError, status: number): Record<string, string> {
     const { challenge } = fault.details
     return { 'www-authenticate': typeof challenge === 'string' ? challenge : 'Bearer realm="claude-fleet"' }
   }
-  if (status === 503 || status === 429) return { 'retry-after': String(RETRY_AFTER_SECONDS) }
+  if (status === 503 || status === 429) {
+    const { retryAfterMs } = fault.details
+    const seconds = typeof retryAfterMs === 'number' ? Math.ceil(retryAfterMs / 1_000) : RETRY_AFTER_SECONDS
+    return { 'retry-after': String(seconds) }
+  }
   const { allow } = fault.details
   return status === 405 && typeof allow === 'string' ? { allow } : {}
 }
