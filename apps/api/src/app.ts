@@ -28,8 +28,8 @@ export interface AppDeps {
   ring: KeyRing
   /** How much of it. */
   allowance: Allowance
-  /** Rejects when Redis does not answer. */
-  ping: () => Promise<unknown>
+  /** Rejects when Redis does not answer, or may evict jobs. */
+  ready: () => Promise<unknown>
   /** Aborts when the server stops. */
   closing: AbortSignal
   log: Logger

@@ -65,7 +65,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
       addresses,
       ring,
       allowance: createAllowance({ now: () => performance.now() }, settings.limits),
-      ping: () => redis.ping(),
+      ready: () => redis.ping().then(() => checkRedis(redis)),
       closing: closing.signal,
       log,
     }

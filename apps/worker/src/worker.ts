@@ -33,6 +33,7 @@ import { readIntoPageCache } from './host/page-cache.js'
 import { readHostResources } from './host/resources.js'
 import { createPauses } from './pauses.js'
 import { pinnedStart } from './pinned-start.js'
+import { watchRedis, type RedisWatch } from './redis-watch.js'
 import { createRedactor, secretsOf } from './redactor.js'
 import { createRunAttempt } from './run-attempt.js'
 import { createSessionSpecSource } from './session-spec.js'
@@ -70,6 +71,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
   let care: ProcessCare | undefined
   let watching: Consumer | undefined
   let ticking: Ticker | undefined
+  let redisWatch: RedisWatch | undefined
   try {
     health = await openHealthFiles(settings.healthDir, log)
     await checkRedis(redis)
@@ -149,6 +151,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
         await pool.stop()
         await care?.close()
         await traces?.close()
+        redisWatch?.close()
         await ticker.stop()
         await janitor.stop()
         await registration.close().catch((error: unknown) => log.warn({ err: error }, 'could not leave the list'))
@@ -161,6 +164,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     await consumer.start()
     await ticker.start()
     janitor.start()
+    redisWatch = watchRedis({ check: () => checkRedis(commands), log }, (reason) => pauses.set('redis', reason))
     // Not waited for: the first job is as well served by a disk that is read once.
     readIntoPageCache(claude.file, stopped.signal).catch((error: unknown) =>
       log.debug({ err: error }, 'claude was not read ahead'),

@@ -140,7 +140,7 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     advice: 'Wait as `retry-after` says, and keep fewer open at once.',
   },
   UNAVAILABLE: {
-    means: 'The fleet or its Redis cannot be reached, or is stopping.',
+    means: 'The fleet or its Redis cannot be reached, is out of memory (`detail` says so), or is stopping.',
     advice: 'Try again; clients do. If it lasts: `claude-fleet doctor`, `GET /readyz`.',
   },
 }

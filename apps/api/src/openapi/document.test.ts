@@ -56,7 +56,7 @@ test('what the contract has and nobody has built is neither documented nor serve
 
 test('what express serves and what is documented are the same', () => {
   const app = createApp(
-    { ring: createKeyRing([]), ping: async () => undefined, log: QUIET } as unknown as Parameters<typeof createApp>[0],
+    { ring: createKeyRing([]), ready: async () => undefined, log: QUIET } as unknown as Parameters<typeof createApp>[0],
     { policy: api.settings.policy, pingMs: 1_000, stallMs: 1_000 },
   )
   const served = app.router.stack.flatMap(({ route }) =>

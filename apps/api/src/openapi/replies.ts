@@ -44,7 +44,7 @@ const MEANINGS: Partial<Record<ErrorCode, string>> = {
   IDEMPOTENCY_MISMATCH: 'The `Idempotency-Key` was used with another body.',
   TOO_MANY_REQUESTS: 'Too much at once; try again later.',
   INTERNAL: 'It failed here; `requestId` finds the reason in the log.',
-  UNAVAILABLE: 'Redis cannot be reached, or the server stops; try again.',
+  UNAVAILABLE: 'Redis cannot be reached or is out of memory (`detail` says so), or the server stops; try again.',
 }
 
 const ERROR_HEADERS: Partial<Record<ErrorCode, string>> = {

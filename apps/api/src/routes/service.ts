@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { FleetError } from '@claude-fleet/core'
+import { FleetError, isFleetError } from '@claude-fleet/core'
 import type { IRouter } from 'express'
 import type { Metrics } from '../metrics/metrics.js'
 import { createDocument } from '../openapi/document.js'
@@ -21,8 +21,8 @@ export const OPERATIONS: Operations = {
 }
 
 export interface ServiceRoutesDeps {
-  /** Rejects when Redis does not answer. */
-  ping: () => Promise<unknown>
+  /** Rejects when Redis does not answer, and with `CONFLICT` when it may evict jobs. */
+  ready: () => Promise<unknown>
   metrics: Metrics
   closing: AbortSignal
 }
@@ -31,7 +31,7 @@ export interface ServiceRoutesDeps {
  * What needs no key: probes and metrics, the document and its page. The last two say nothing that is not in the source;
  * who calls them has no key yet, or reads in a browser.
  */
-export function addServiceRoutes(router: IRouter, { ping, metrics, closing }: ServiceRoutesDeps): void {
+export function addServiceRoutes(router: IRouter, { ready, metrics, closing }: ServiceRoutesDeps): void {
   const document = createDocument(OPERATIONS, packageVersion())
   const text = JSON.stringify(document)
   const page = renderPage(document)
@@ -39,7 +39,10 @@ export function addServiceRoutes(router: IRouter, { ping, metrics, closing }: Se
     getHealth: (_req, res) => void res.json({ status: 'ok' }),
     async getReadiness(_req, res) {
       if (closing.aborted) throw new FleetError('UNAVAILABLE', 'the server stops')
-      await ping()
+      await ready().catch((cause: unknown) => {
+        if (!isFleetError(cause) || cause.code !== 'CONFLICT') throw cause
+        throw new FleetError('UNAVAILABLE', cause.message, { cause, details: { detail: cause.message } })
+      })
       res.json({ status: 'ready' })
     },
     async getMetrics(_req, res) {

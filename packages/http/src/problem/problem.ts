@@ -69,7 +69,11 @@ const messageOf = (error: unknown) => (error instanceof Error ? error.message : 
 
 function publicDetail(fault: FleetError): string {
   if (fault.code === 'INTERNAL') return 'the request failed here; its id finds the reason in the log'
-  if (fault.code === 'UNAVAILABLE') return 'the queue cannot be reached; try again'
+  if (fault.code === 'UNAVAILABLE') {
+    // Only what says of itself that a caller may read it: an error of Redis holds addresses and keys.
+    const { detail } = fault.details
+    return typeof detail === 'string' ? detail : 'the queue cannot be reached; try again'
+  }
   return fault.message
 }
 

@@ -8,7 +8,7 @@ import { createSigner } from '../jobs/signature.js'
 import type { WriterOptions } from '../events/writer.js'
 import { parseSeal } from '../jobs/seal.js'
 import type { Keys } from '../keys.js'
-import { within } from '../redis/deadline.js'
+import { isFull, pause, within } from '../redis/deadline.js'
 import { runScript } from '../redis/scripts.js'
 import type { AttemptOutcome, AttemptStop, Claim, Log } from '../types.js'
 import { createHeld, openClaim, readBegun, type Begun, type Held } from './claim.js'
@@ -18,6 +18,8 @@ import { quarantine } from './quarantine.js'
 import { settle, unlessLost } from './settle.js'
 
 const DISPOSE_MS = 10_000
+/** Between two looks whether Redis has memory again. */
+const FULL_MS = 1_000
 /** While stopping, a Redis that does not answer is not waited for: the lock lapses by itself. */
 const DISPOSE_STOPPING_MS = 1_000
 /** How long a job of a newer fleet rests before a worker looks at it again. */
@@ -149,8 +151,10 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     if (decision.type === 'hold' && !(await isEnding(held.id))) return { type: 'delay', ms: decision.ms }
     const beginAttempt = async (alone: boolean) => {
       const { workerId, retentionMs } = options
-      const known = [keys.prefix, held.id, held.fence, workerId, spec.attempts, retentionMs, tenant, token()]
-      return unlessLost(held, runScript(client, 'fleetBegin', keys.job(held.id), [...known, alone ? '0' : '1']))
+      const known = () => [keys.prefix, held.id, held.fence, workerId, spec.attempts, retentionMs, tenant, token()]
+      return unlessFull(held, () =>
+        unlessLost(held, runScript(client, 'fleetBegin', keys.job(held.id), [...known(), alone ? '0' : '1'])),
+      )
     }
     let answer = await beginAttempt(false)
     if (answer?.[0] === 'apart' && suspect === undefined) {
@@ -172,6 +176,23 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
         return abandon(held, { fault: 'the job has no record, or the record of another tenant', forged: false })
       default:
         return { type: 'wait' }
+    }
+  }
+
+  /** Waits with the job in hand while Redis has no memory for it: given back, it would come again at once. */
+  async function unlessFull(
+    held: Held,
+    tryToBegin: () => Promise<string[] | undefined>,
+  ): Promise<string[] | undefined> {
+    for (let waited = false; ; waited = true) {
+      try {
+        return await tryToBegin()
+      } catch (cause) {
+        if (!isFull(cause)) throw cause
+        if (!waited) log.error({ jobId: held.id }, 'Redis is out of memory; a job waits for some before it begins')
+      }
+      if (refusing || held.stopped.aborted) return undefined
+      await pause(FULL_MS, held.stopped)
     }
   }
 

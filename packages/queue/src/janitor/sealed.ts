@@ -1,6 +1,7 @@
 import type { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
+import { runScript } from '../redis/scripts.js'
 import type { Log } from '../types.js'
 
 const BATCH = 500
@@ -27,7 +28,7 @@ export async function repairSealed(
     const [data, finishedOn] = await client.hmget(keys.bullJob(id), 'data', 'finishedOn')
     if (data == null || finishedOn != null) continue
     if (!HELD_STATES.includes(await queue.getJobState(id))) continue
-    if ((await client.exists(keys.job(id))) === 1) await client.hset(keys.job(id), 'envelope', data)
+    await runScript(client, 'fleetKeepPrompt', keys.job(id), [keys.prefix, id])
     await queue.remove(id)
     log.warn({ jobId: id }, 'an ended job was still in the queue; it was taken out')
     repaired += 1

@@ -24,7 +24,6 @@ export async function cancelJob(
 
 /** The prompt moves to the record, where a retry finds it. Sealed jobs left in the queue are the janitor's. */
 async function removeFromQueue({ client, keys, queue }: Stores, id: string): Promise<void> {
-  const data = await client.hget(keys.bullJob(id), 'data')
-  if (data !== null && (await client.exists(keys.job(id))) === 1) await client.hset(keys.job(id), 'envelope', data)
+  await runScript(client, 'fleetKeepPrompt', keys.job(id), [keys.prefix, id])
   await queue.remove(id)
 }

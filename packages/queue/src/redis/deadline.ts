@@ -15,12 +15,20 @@ export async function within<T>(ms: number, work: Promise<T>, what: string): Pro
   } catch (cause) {
     if (isFleetError(cause)) throw cause
     const detail = cause instanceof Error ? cause.message : String(cause)
+    if (isFull(cause)) throw new FleetError('UNAVAILABLE', `${FULL} (${detail})`, { cause, details: { detail: FULL } })
     // Redis's own `ERR` and `WRONGTYPE` mean that we asked wrongly; OOM, LOADING, READONLY and a lost connection pass.
     const code = /^(ERR|WRONGTYPE) /.test(detail) ? 'INTERNAL' : 'UNAVAILABLE'
     throw new FleetError(code, `Redis failed the call: ${detail}`, { cause })
   } finally {
     clearTimeout(timer)
   }
+}
+
+const FULL = 'Redis is out of memory: nothing was enqueued or changed; jobs that run go on'
+
+/** Did Redis refuse a write for want of memory? Redis 6 puts the word into the middle. */
+export function isFull(fault: unknown): boolean {
+  return fault instanceof Error && /\bOOM command not allowed/.test(fault.message)
 }
 
 /** Resolves after `ms`, or at once when `signal` aborts. */

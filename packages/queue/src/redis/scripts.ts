@@ -8,6 +8,7 @@ import { BEAT } from './scripts/beat.js'
 import { BEGIN } from './scripts/begin.js'
 import { CANCEL } from './scripts/cancel.js'
 import { ENQUEUE, KEY_BATCH } from './scripts/enqueue.js'
+import { KEEP_PROMPT } from './scripts/keep-prompt.js'
 import { NOTE } from './scripts/note.js'
 import { PRELUDE } from './scripts/prelude.js'
 import { QUARANTINE } from './scripts/quarantine.js'
@@ -28,6 +29,7 @@ const SCRIPTS = {
   fleetAppend: APPEND,
   fleetSettle: SETTLE,
   fleetCancel: CANCEL,
+  fleetKeepPrompt: KEEP_PROMPT,
   fleetAbandon: ABANDON,
   fleetRipen: RIPEN,
   fleetBeat: BEAT,
@@ -50,10 +52,38 @@ const SCRIPTS = {
 } as const
 export type ScriptName = keyof typeof SCRIPTS
 
+/**
+ * What brings running jobs to their end, or takes something out. It passes when Redis is out of memory; what brings
+ * new work in is refused then, and so is the begin of an attempt.
+ */
+const PASS_FULL: ReadonlySet<ScriptName> = new Set([
+  'fleetAppend',
+  'fleetSettle',
+  'fleetCancel',
+  'fleetKeepPrompt',
+  'fleetAbandon',
+  'fleetRipen',
+  'fleetBeat',
+  'fleetRenew',
+  'fleetReap',
+  'fleetNote',
+  'fleetAccount',
+  'fleetQuarantine',
+  'fleetHookSettle',
+] as const)
+/**
+ * Redis looks at its memory before the first write of a script and never in its midst, so none is done by half. A DEL is
+ * always let through, and what follows it too; scripts that say so themselves (`allow-oom`) need Redis 7.
+ */
+const PASS = `redis.call('DEL', P .. ':none')\n`
+
 /** Makes the fleet's scripts commands of this client. They travel by hash; the text is sent when Redis lacks it. */
 export function defineScripts(client: Redis): void {
   for (const [name, lua] of Object.entries(SCRIPTS)) {
-    client.defineCommand(name, { numberOfKeys: 1, lua: PRELUDE + lua })
+    client.defineCommand(name, {
+      numberOfKeys: 1,
+      lua: PRELUDE + (PASS_FULL.has(name as ScriptName) ? PASS : '') + lua,
+    })
   }
 }
 

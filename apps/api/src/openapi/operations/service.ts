@@ -26,7 +26,7 @@ export const serviceOperations = {
     summary: 'Can it serve?',
     replies: {
       200: {
-        description: 'Redis answers.',
+        description: 'Redis answers, and keeps what it holds (`maxmemory-policy noeviction`).',
         content: { type: 'application/json', schema: healthSchema, example: { status: 'ready' } },
       },
     },

@@ -37,6 +37,8 @@ end
 if r[3] == ARGV[3] and state == 'active' then return run() end
 -- A worker that slept between claim and begin must not end the attempt that took its place.
 if redis.call('GET', BULL .. ID .. ':lock') ~= ARGV[8] then return { 'unlocked' } end
+-- Changes nothing, and is refused where there is no memory: an attempt would take more of it. An end that was asked for may come.
+if not r[5] then redis.call('SETRANGE', P .. ':none', 0, '') end
 local now, retention = now_ms(), ARGV[6]
 local ran
 if state == 'active' then
