@@ -76,6 +76,8 @@ export interface Keys {
   /** BullMQ's sorted set of schedulers by next time, and its hash of one. */
   ticks: string
   tick(id: string): string
+  /** Hash: how far a mirrored transcript has come, by session or job. Its `:rows` is the list of what it holds, packed. */
+  transcript(owner: string): string
   /** BullMQ's hash of a job. */
   bullJob(id: string): string
   bull(name: string): string
@@ -123,6 +125,7 @@ export function createKeys(prefix: string): Keys {
     scheduleKeeper: `${prefix}:schedule-keeper`,
     ticks: `${prefix}:${TICKS_NAME}:repeat`,
     tick: (id) => `${prefix}:${TICKS_NAME}:repeat:${id}`,
+    transcript: (owner) => `${prefix}:transcript:${owner}`,
     bullJob: (id) => `${prefix}:${QUEUE_NAME}:${id}`,
     bull: (name) => `${prefix}:${QUEUE_NAME}:${name}`,
   }

@@ -118,6 +118,39 @@ export interface ClaimLock {
   onChange(listener: (state: LockState) => void): () => void
 }
 
+/** What is mirrored of the conversation that an attempt goes on with. */
+export interface TranscriptState {
+  /** Claude's own id of the conversation. */
+  sessionId: string
+  /** Names how far the conversation had come before this job; undefined: this is its first turn. */
+  revision: string | undefined
+  /** An earlier attempt at this job had mirrored some of its turn. */
+  interrupted: boolean
+}
+
+/** Rows of the conversation before this job, and of its own turn so far. */
+export interface TranscriptRows {
+  before: string[]
+  turn: string[]
+}
+
+/**
+ * The transcript of the conversation that a claim's turn belongs to: of the session its job names, else of the job. The
+ * job's end decides: what was appended becomes part of a session's conversation when the job completes, and is forgotten
+ * otherwise; a job's own transcript goes with its end. All reject when Redis does not answer.
+ */
+export interface ClaimTranscript {
+  /** Undefined: nothing is mirrored. */
+  state(): Promise<TranscriptState | undefined>
+  /** Rejects with FleetError `INTERNAL` when it is broken. */
+  load(): Promise<TranscriptRows>
+  /**
+   * Adds rows of the turn; with `anew` instead of those that are there. `full`: there were too many bytes, none of this
+   * turn is kept, and a session can go no further. `fenced`: another attempt has begun, nothing was written.
+   */
+  append(sessionId: string, rows: readonly string[], options: { anew: boolean }): Promise<'ok' | 'full' | 'fenced'>
+}
+
 /** One attempt at one job, as the worker holds it. */
 export interface Claim {
   readonly jobId: string
@@ -136,6 +169,7 @@ export interface Claim {
   readonly spentTurns: number
   readonly signal: AbortSignal
   readonly lock: ClaimLock
+  readonly transcript: ClaimTranscript
   /**
    * Appends an event to the job's stream; text deltas are coalesced. Returns at once. When the writer holds more than
    * its bound, `drained()` is how to wait.
@@ -169,6 +203,8 @@ export interface ConsumerOptions {
   retentionMs: number
   /** 32 bytes each: keys that jobs must be signed with, any of them. Default: none, and signatures are not looked at. */
   jobKeys?: readonly Uint8Array[] | undefined
+  /** Most that a mirrored transcript may have, packed, bytes. Default: 8 MiB. */
+  transcriptBytes?: number | undefined
   /** How pieces of an answer gather into events: for up to `windowMs` (25), up to `chars` (32,768). */
   events?: { windowMs: number; chars: number } | undefined
 }

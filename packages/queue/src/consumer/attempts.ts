@@ -22,6 +22,8 @@ const DISPOSE_MS = 10_000
 const FULL_MS = 1_000
 /** While stopping, a Redis that does not answer is not waited for: the lock lapses by itself. */
 const DISPOSE_STOPPING_MS = 1_000
+/** Most of a mirrored transcript unless set, packed, bytes. */
+const TRANSCRIPT_BYTES = 8 * 1_048_576
 /** How long a job of a newer fleet rests before a worker looks at it again. */
 const NEWER_MS = 60_000
 
@@ -39,6 +41,7 @@ export interface AttemptsOptions {
   retentionMs: number
   jobKeys?: readonly Uint8Array[] | undefined
   events?: WriterOptions['gather']
+  transcriptBytes?: number | undefined
 }
 
 /** The attempts in progress in this process. */
@@ -197,7 +200,11 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
   }
 
   async function runAndSettle(held: Held, job: { tenant: string; spec: JobSpec } & Begun): Promise<Disposition> {
-    const { claim, writer } = openClaim({ client, keys, log, gather: options.events }, held, job)
+    const { claim, writer } = openClaim(
+      { client, keys, log, gather: options.events, transcriptBytes: options.transcriptBytes ?? TRANSCRIPT_BYTES },
+      held,
+      job,
+    )
     let outcome: AttemptOutcome
     try {
       outcome = await deps.run(claim)

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import { createWriter, type EventWriter, type WriterOptions } from '../events/writer.js'
 import type { Keys } from '../keys.js'
 import { runScript } from '../redis/scripts.js'
+import { createClaimTranscript } from '../transcripts/claim-transcript.js'
 import type { AttemptStop, Claim, ClaimLock, LockState, Log } from '../types.js'
 
 /** One attempt of this process at one job, from the moment BullMQ handed it over. */
@@ -87,9 +88,18 @@ export function readBegun(words: readonly string[]): Begun {
   }
 }
 
+export interface ClaimDeps {
+  client: Redis
+  keys: Keys
+  log: Log
+  gather?: WriterOptions['gather']
+  /** Most that a mirrored transcript may have, packed, bytes. */
+  transcriptBytes: number
+}
+
 /** The claim that the worker's `run` gets, and the writer behind it. */
 export function openClaim(
-  { client, keys, log, gather }: { client: Redis; keys: Keys; log: Log; gather?: WriterOptions['gather'] },
+  { client, keys, log, gather, transcriptBytes }: ClaimDeps,
   held: Held,
   job: { tenant: string; spec: JobSpec } & Begun,
 ): { claim: Claim; writer: EventWriter } {
@@ -125,6 +135,10 @@ export function openClaim(
     spentTurns: job.spentTurns,
     signal: held.stopped,
     lock: held.lock,
+    transcript: createClaimTranscript(
+      { client, keys },
+      { id: held.id, fence: held.fence, session: job.spec.session, maxBytes: transcriptBytes },
+    ),
     write: writer.write,
     spent: writer.spent,
     async drained() {

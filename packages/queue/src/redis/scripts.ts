@@ -9,6 +9,7 @@ import { BEGIN } from './scripts/begin.js'
 import { CANCEL } from './scripts/cancel.js'
 import { ENQUEUE, KEY_BATCH } from './scripts/enqueue.js'
 import { KEEP_PROMPT } from './scripts/keep-prompt.js'
+import { MIRROR } from './scripts/mirror.js'
 import { NOTE } from './scripts/note.js'
 import { PRELUDE } from './scripts/prelude.js'
 import { QUARANTINE } from './scripts/quarantine.js'
@@ -36,6 +37,7 @@ const SCRIPTS = {
   fleetRenew: RENEW,
   fleetReap: REAP,
   fleetNote: NOTE,
+  fleetMirror: MIRROR,
   fleetAccount: ACCOUNT,
   fleetQuarantine: QUARANTINE,
   fleetScreen: SCREEN,
@@ -67,6 +69,7 @@ const PASS_FULL: ReadonlySet<ScriptName> = new Set([
   'fleetRenew',
   'fleetReap',
   'fleetNote',
+  'fleetMirror',
   'fleetAccount',
   'fleetQuarantine',
   'fleetHookSettle',
@@ -92,7 +95,7 @@ export async function runScript(
   client: Redis,
   name: ScriptName,
   key: string,
-  args: readonly (string | number)[],
+  args: readonly (string | number | Buffer)[],
 ): Promise<string[]> {
   const commands = client as unknown as Record<ScriptName, ScriptCommand>
   return readReply(name, await commands[name](key, ...args))
@@ -103,13 +106,16 @@ export function pipeScript(
   pipeline: ChainableCommander,
   name: ScriptName,
   key: string,
-  args: readonly (string | number)[],
+  args: readonly (string | number | Buffer)[],
 ): void {
-  const commands = pipeline as unknown as Record<ScriptName, (key: string, ...args: (string | number)[]) => unknown>
+  const commands = pipeline as unknown as Record<
+    ScriptName,
+    (key: string, ...args: (string | number | Buffer)[]) => unknown
+  >
   commands[name](key, ...args)
 }
 
-type ScriptCommand = (key: string, ...args: (string | number)[]) => Promise<unknown>
+type ScriptCommand = (key: string, ...args: (string | number | Buffer)[]) => Promise<unknown>
 
 const replySchema = z.array(z.string())
 

@@ -45,12 +45,19 @@ export async function openFleet(url: string, options: { retentionMs?: number; pr
 
   async function consume(
     run: (claim: Claim) => Promise<AttemptOutcome>,
-    { workerId = 'w1', concurrency = 4, timing = LOCK_TIMING, log = QUIET, admission = OPEN_GATE } = {},
+    {
+      workerId = 'w1',
+      concurrency = 4,
+      timing = LOCK_TIMING,
+      log = QUIET,
+      admission = OPEN_GATE,
+      transcriptBytes = 1_000_000,
+    } = {},
   ): Promise<Consumer> {
     const own = await connectRedis({ url, name: workerId, mode: 'worker' })
     const consumer = createConsumer(
       { redis: own, log, run, admission },
-      { prefix, workerId, concurrency, retentionMs },
+      { prefix, workerId, concurrency, transcriptBytes, retentionMs },
       timing,
     )
     consumers.push({ consumer, close: () => own.close() })

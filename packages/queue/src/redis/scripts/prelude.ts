@@ -1,5 +1,6 @@
 import { JOB_STATES, JOB_TRANSITIONS } from '@claude-fleet/core'
 import { LATENCY_BOUNDS_MS } from '../../admin/histogram.js'
+import { TRANSCRIPT } from './mirror.js'
 import { WEBHOOKS } from './webhooks.js'
 
 /** Kept of one job's log: entries, about, and bytes of their JSON. What is older is cut, and readers are told of a gap. */
@@ -96,6 +97,7 @@ local function bucket(key, name, ms)
 end
 
 ${WEBHOOKS}
+${TRANSCRIPT}
 -- Nothing follows a seal: it is the end event, and the state read from it is final. code: the error's, or empty.
 local function seal(state, seq, json, now, retention, code, first_text)
   local r = redis.call('HMGET', JOB, 'tenant', 'state', 'createdAt', 'delayMs', 'queueMs', 'batch', 'session')
@@ -117,6 +119,7 @@ local function seal(state, seq, json, now, retention, code, first_text)
   bucket(key, 't', total)
   redis.call('PEXPIRE', key, '${STATS_KEPT_MS}')
   tell_end(tenant, state, now, code)
+  end_transcript(r[7], state, int(tonumber(field('attempt'))))
   add('ended:' .. state .. ':' .. code, 1)
   observe('firstText', first_text)
   observe('total', total)
