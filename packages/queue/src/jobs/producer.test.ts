@@ -68,7 +68,7 @@ test('a waiting job that is cancelled ends at once, leaves the queue, and can be
   const retried = await fleet.producer.retry(TENANT, job.id)
   expect(retried).toMatchObject({ retryOf: job.id, state: 'waiting', metadata: { a: 'b' } })
   const data = await fleet.client.hget(fleet.keys.bullJob(retried?.id ?? ''), 'data')
-  expect(JSON.parse(data ?? '')).toMatchObject({ v: 1, tenant: TENANT, spec: { prompt: 'kept' } })
+  expect(JSON.parse(data ?? '')).toMatchObject({ v: 2, tenant: TENANT, spec: { prompt: 'kept' } })
 })
 
 test('a job that has not ended cannot be retried', async () => {
