@@ -1,10 +1,19 @@
 import type { JobPolicy } from '@claude-fleet/core'
-import { answerProblem, logRequests, nameRequest, notFound, requireHost, type SseOptions } from '@claude-fleet/http'
+import {
+  answerProblem,
+  auditRequests,
+  logRequests,
+  nameRequest,
+  notFound,
+  requireHost,
+  type AuditLog,
+  type SseOptions,
+} from '@claude-fleet/http'
 import type { Admin, EventReader, Producer, Schedules, Webhooks } from '@claude-fleet/queue'
-import express, { type Express, type RequestHandler } from 'express'
+import express, { type Express, type Request, type RequestHandler } from 'express'
 import helmet from 'helmet'
 import type { Logger } from 'pino'
-import { authenticate } from './access/caller.js'
+import { authenticate, callerOf } from './access/caller.js'
 import type { Allowance } from './access/allowance.js'
 import type { KeyRing } from './access/keys.js'
 import { onlyLocal } from './access/local.js'
@@ -26,6 +35,7 @@ export interface AppDeps {
   addresses: AddressPolicy
   /** Who may ask. */
   ring: KeyRing
+  audit: AuditLog
   /** How much of it. */
   allowance: Allowance
   /** Rejects when Redis does not answer, or may evict jobs. */
@@ -49,7 +59,7 @@ export function createApp(deps: AppDeps, options: AppOptions): Express {
   if (deps.ring.count === 0) app.use(onlyLocal)
   addServiceRoutes(app, { ...deps, metrics })
   // Before any route below it: without a key nothing is told of what is there, and no body is read.
-  app.use('/v1', authenticate(deps.ring, deps.allowance))
+  app.use('/v1', authenticate(deps.ring, deps.allowance), auditRequests(deps.audit, whoOf))
   addJobRoutes(app, { ...deps, streamOpened: metrics.streamOpened }, options)
   addScheduleRoutes(app, deps.schedules, options)
   addWebhookRoutes(app, deps)
@@ -66,4 +76,9 @@ const helmetHeaders = helmet({
 const secureHeaders: RequestHandler = (req, res, next) => {
   res.setHeader('cache-control', 'no-store')
   helmetHeaders(req, res, next)
+}
+
+const whoOf = (req: Request) => {
+  const { keyId, tenant } = callerOf(req)
+  return { who: keyId, tenant }
 }

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { DEFAULTS, isLoopback, SettingsError, type ApiSettings } from '@claude-fleet/core'
-import { startHttpServer, type HttpServer } from '@claude-fleet/http'
+import { openAuditLog, startHttpServer, type AuditLog, type HttpServer } from '@claude-fleet/http'
 import {
   checkRedis,
   connectRedis,
@@ -53,9 +53,11 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
   setMaxListeners(0, closing.signal)
   const ring = createKeyRing(settings.keys)
   let keyFile: WatchedKeyFile | undefined
+  let audit: AuditLog | undefined
   let delivery: Pick<Courier, 'stop'> | undefined
   try {
     await checkRedis(redis)
+    audit = await openAuditLog({ log }, { role: 'api', file: settings.auditLog })
     const deps: AppDeps = {
       producer: createProducer(queue, settings),
       reader: createEventReader(queue, settings),
@@ -64,6 +66,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
       webhooks: createWebhooks(queue, { prefix: settings.prefix, secretKeys: settings.webhooks.secretKeys }),
       addresses,
       ring,
+      audit,
       allowance: createAllowance({ now: () => performance.now() }, settings.limits),
       ready: () => redis.ping().then(() => checkRedis(redis)),
       closing: closing.signal,
@@ -94,6 +97,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
           deps.reader.close(),
           deps.admin.close(),
         ])
+        await audit?.close()
         await redis.close()
       },
     })
@@ -101,6 +105,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
     return server
   } catch (error) {
     keyFile?.close()
+    await audit?.close()
     await delivery?.stop(0)
     await redis.close()
     throw error

@@ -2,10 +2,12 @@ import { FleetError } from '@claude-fleet/core'
 import {
   answerProblem,
   logRequests,
+  auditRequests,
   nameRequest,
   notFound,
   requireHost,
   resource,
+  type AuditLog,
   type SseOptions,
 } from '@claude-fleet/http'
 import type { Admin, EventReader, Producer, QueueView } from '@claude-fleet/queue'
@@ -14,6 +16,7 @@ import helmet from 'helmet'
 import type { Logger } from 'pino'
 import { sameOrigin } from './access/origin.js'
 import { signIn } from './access/sign-in.js'
+import { auditViews } from './access/views.js'
 import { addActionRoutes } from './routes/actions.js'
 import { addFleetRoutes } from './routes/fleet.js'
 import { addJobRoutes } from './routes/jobs.js'
@@ -30,6 +33,7 @@ export interface SiteDeps {
   /** Aborts when the server stops. */
   closing: AbortSignal
   log: Logger
+  audit: AuditLog
 }
 
 export interface SiteOptions extends SseOptions {
@@ -54,7 +58,12 @@ export function createSite(deps: SiteDeps, options: SiteOptions): Express {
     ],
   })
   // Before any route below it: without a sign-in nothing of the fleet is told.
-  app.use(signIn(options, { now: Date.now, log: deps.log }), sameOrigin)
+  app.use(signIn(options, { now: Date.now, log: deps.log }))
+  app.use(
+    auditRequests(deps.audit, () => ({ who: options.user, tenant: undefined })),
+    auditViews,
+    sameOrigin,
+  )
   app.use(QUEUES_PATH, bullBoard(deps.queue))
   addFleetRoutes(app, deps.admin)
   addJobRoutes(app, deps, options)

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { DEFAULTS, type BoardSettings } from '@claude-fleet/core'
-import { startHttpServer, type HttpServer } from '@claude-fleet/http'
+import { openAuditLog, startHttpServer, type AuditLog, type HttpServer } from '@claude-fleet/http'
 import {
   checkRedis,
   connectRedis,
@@ -32,8 +32,10 @@ export async function startBoard(settings: BoardSettings, { log }: BoardDeps): P
   const closing = new AbortController()
   // One listener for every open stream is what it is for; Node 20 takes more than ten for a leak.
   setMaxListeners(0, closing.signal)
+  let audit: AuditLog | undefined
   try {
     await checkRedis(redis)
+    audit = await openAuditLog({ log }, { role: 'board', file: settings.auditLog })
     const view = createQueueView(redis, settings)
     const deps: SiteDeps = {
       producer: createProducer(queue, settings),
@@ -41,6 +43,7 @@ export async function startBoard(settings: BoardSettings, { log }: BoardDeps): P
       admin: createAdmin(queue, settings),
       queue: view.queue,
       ping: () => redis.ping(),
+      audit,
       closing: closing.signal,
       log,
     }
@@ -55,6 +58,7 @@ export async function startBoard(settings: BoardSettings, { log }: BoardDeps): P
         stopMs: STOP_MS,
         async close() {
           await Promise.all([deps.producer.close(), deps.reader.close(), deps.admin.close(), view.close()])
+          await audit?.close()
           await redis.close()
         },
       },
@@ -62,6 +66,7 @@ export async function startBoard(settings: BoardSettings, { log }: BoardDeps): P
     log.info({ url: server.url, user }, "the operators' site listens")
     return server
   } catch (error) {
+    await audit?.close()
     await redis.close()
     throw error
   }

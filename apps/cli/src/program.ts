@@ -6,6 +6,8 @@ import { describeError, EXIT, type Problem } from './exit-code.js'
 import { addDoctor } from './doctor/commands.js'
 import { addFleetCommands } from './fleet/commands.js'
 import { addJobCommands } from './job/commands.js'
+import { addAuditCommands } from './audit/commands.js'
+import { addKeyCommands } from './keys/commands.js'
 import { addScheduleCommands } from './schedule/commands.js'
 import { addServiceCommands } from './service/commands.js'
 import { say, type Terminal } from './terminal.js'
@@ -85,6 +87,8 @@ Exit codes: 0 ok, 1 the job failed, 2 bad usage, 69 fleet unreachable, 75 parked
   addScheduleCommands(commands)
   addFleetCommands(commands)
   addWebhookCommands(commands)
+  addKeyCommands(commands)
+  addAuditCommands(commands)
   addDoctor(commands)
   addServiceCommands(commands)
   addCompletion(program, commands)

@@ -1,3 +1,7 @@
+export type { AuditFacts } from './audit/line.js'
+export { openAuditLog, type AuditLog, type AuditOptions } from './audit/log.js'
+export { auditAs, auditRequests, type Audited } from './audit/requests.js'
+export { verifyAudit, type AuditVerdict } from './audit/verify.js'
 export { answerProblem, notFound } from './problem/handler.js'
 export { PROBLEM_TYPE, problemOf } from './problem/problem.js'
 export { nameRequest } from './request/id.js'

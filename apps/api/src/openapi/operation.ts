@@ -1,5 +1,5 @@
 import type { ErrorCode, Scope } from '@claude-fleet/core'
-import { resource } from '@claude-fleet/http'
+import { auditAs, resource } from '@claude-fleet/http'
 import type { IRouter, RequestHandler } from 'express'
 import type { z } from 'zod'
 import { requireScope } from '../access/caller.js'
@@ -62,7 +62,11 @@ export function serve<T extends Operations>(
   const byPath = new Map<string, Partial<Record<Operation['method'], RequestHandler[]>>>()
   for (const [id, operation] of Object.entries(operations)) {
     const { path, method, scope, body } = operation
-    const chain = [
+    const chain: RequestHandler[] = [
+      (req, res, next) => {
+        auditAs(res, { action: id, target: typeof req.params['id'] === 'string' ? req.params['id'] : undefined })
+        next()
+      },
       ...(scope === undefined ? [] : [requireScope(scope)]),
       ...(body === undefined ? [] : readBody(body.limitBytes)),
       handlers[id as keyof T],

@@ -13,7 +13,7 @@ import { serve } from '../openapi/operation.js'
 import { jobOperations, resultQuerySchema } from '../openapi/operations/jobs.js'
 import { jsonBody } from '../request/body.js'
 import { batchInput, jobInput, refuseIdempotencyKey } from '../request/input.js'
-import type { SseOptions } from '@claude-fleet/http'
+import { auditAs, type SseOptions } from '@claude-fleet/http'
 import { streamEvents, type EventRoutesDeps } from './events.js'
 import { found, jobId } from './job-id.js'
 
@@ -37,6 +37,7 @@ export function addJobRoutes(
     const idempotencyKey = parseIdempotencyKey(req.headers['idempotency-key'])
     const items = batchInput(jsonBody(req), policy)
     const { id, items: made, created } = await producer.enqueueBatch({ tenant: tenantOf(req), items, idempotencyKey })
+    auditAs(res, { made: id })
     res.status(created ? 202 : 200).json({ id, items: made })
   }
 

@@ -20,7 +20,14 @@ export async function startTestBoard() {
   })
   const prefix = `t${randomBytes(6).toString('hex')}`
   const log = pino({ level: 'silent' })
-  const settings = { redisUrl: server.url, prefix, logLevel: 'silent', retentionMs: 60_000, jobKeys: [] }
+  const settings = {
+    redisUrl: server.url,
+    prefix,
+    logLevel: 'silent',
+    retentionMs: 60_000,
+    jobKeys: [],
+    auditLog: undefined,
+  }
   const board = await startBoard({ ...settings, ...LOGIN, host: '127.0.0.1', port: 0 }, { log })
   const redis = await connectRedis({ url: server.url, name: 'test', mode: 'api' })
   const producer = createProducer({ redis, log }, settings)

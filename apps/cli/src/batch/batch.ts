@@ -53,7 +53,7 @@ async function runChecked(
   options: BatchOptions,
   { terminal, signal }: { terminal: Terminal; signal: AbortSignal },
 ): Promise<BatchEnd> {
-  await using _ = await lock(`${options.out}.lock`)
+  await using _ = await lock(`${options.out}.lock`, 'this batch')
   const journal = await openJournal(`${options.out}.state`, { sha256, fleet: fleetOf(terminal) }, Date.now)
   const tally = createTally(jobs)
   const done = new Set<number>()

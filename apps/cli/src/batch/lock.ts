@@ -2,10 +2,10 @@ import { open, readFile, unlink } from 'node:fs/promises'
 import { FleetError } from '@claude-fleet/core'
 
 /**
- * Holds a batch for this process: two that write the same output would write its lines twice. What a killed process left
+ * Holds `what`, such as a batch, for this process: two that write the same output would write its lines twice. What a killed process left
  * is taken over. Throws FleetError `INVALID_REQUEST` while another holds it.
  */
-export async function lock(path: string): Promise<AsyncDisposable> {
+export async function lock(path: string, what: string): Promise<AsyncDisposable> {
   for (let tries = 0; ; tries += 1) {
     try {
       const file = await open(path, 'wx', 0o600)
@@ -22,7 +22,7 @@ export async function lock(path: string): Promise<AsyncDisposable> {
     if (isAlive(holder)) {
       throw new FleetError(
         'INVALID_REQUEST',
-        `process ${holder} works on this batch; if that is something else, remove ${path}`,
+        `process ${holder} works on ${what}; if that is something else, remove ${path}`,
       )
     }
     await unlink(path)

@@ -8,6 +8,8 @@ export interface BoardSettings extends QueueSettings {
   /** Who may sign in. There is no site without a sign-in. */
   user: string
   password: string
+  /** Undefined: what changes something is a line of the log. */
+  auditLog: string | undefined
 }
 
 /** Settings of `board`. Throws SettingsError; there is no default password. */
@@ -19,5 +21,6 @@ export function readBoardSettings(source: SettingsSource): BoardSettings {
     port: read.FLEET_BOARD_PORT,
     user: read.FLEET_ADMIN_USER,
     password: read.FLEET_ADMIN_PASSWORD,
+    auditLog: read.FLEET_AUDIT_LOG,
   }
 }

@@ -29,6 +29,8 @@ export interface ApiSettings extends QueueSettings {
   /** Where they were read from, to be read again while it changes. Undefined: from the environment. */
   keysFile: string | undefined
   limits: ApiLimits
+  /** Undefined: what changes something is a line of the log. */
+  auditLog: string | undefined
   policy: JobPolicy
   webhooks: WebhookSettings
 }
@@ -112,6 +114,7 @@ export function readApiSettings(source: SettingsSource): ApiSettings {
     keys,
     keysFile: source.env['FLEET_API_KEYS_FILE'] || undefined,
     limits: { requestsPerSecond: read.FLEET_API_RATE, streams: read.FLEET_API_STREAMS },
+    auditLog: read.FLEET_AUDIT_LOG,
     policy: jobPolicy(read),
     webhooks: { secretKeys: read.FLEET_WEBHOOK_KEY ?? [], allow: read.FLEET_WEBHOOK_ALLOW },
   }

@@ -63,8 +63,18 @@ const policyShape = {
     }),
 }
 
+/** What the two sites read. */
+const siteShape = {
+  FLEET_AUDIT_LOG: value.absolutePath.optional().meta({
+    description:
+      'File to which who did what is appended, JSON lines that are chained by their hashes; `claude-fleet audit verify` reads it. Several processes may share it.',
+    unset: 'what changes something is a line of the log',
+  }),
+}
+
 export const apiShape = {
   ...sharedShape,
+  ...siteShape,
   ...policyShape,
   FLEET_API_HOST: value.host.default('127.0.0.1').meta({
     description: 'Address on which the API listens. Anything but loopback needs keys.',
@@ -106,6 +116,7 @@ export const apiShape = {
 
 export const boardShape = {
   ...sharedShape,
+  ...siteShape,
   FLEET_BOARD_HOST: value.host.default('127.0.0.1').meta({
     description: "Address on which the operators' site listens. Behind TLS where it is a network.",
   }),
