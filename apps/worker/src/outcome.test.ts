@@ -69,6 +69,7 @@ function claim(fields: Partial<Claim>): Claim {
     write() {},
     spent() {},
     drained: async () => {},
+    transcript: undefined as unknown as Claim['transcript'],
     ...fields,
   }
 }

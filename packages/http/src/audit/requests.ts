@@ -33,7 +33,15 @@ export function auditRequests(
       // Of what a request made, its reply names the place.
       const location = res.getHeader('location')
       const made = facts.made ?? (typeof location === 'string' ? location.split('/').at(-1) : undefined)
-      audit.record({ ...facts, made, who, tenant, from, requestId: typeof req.id === 'string' ? req.id : '', status: res.statusCode })
+      audit.record({
+        ...facts,
+        made,
+        who,
+        tenant,
+        from,
+        requestId: typeof req.id === 'string' ? req.id : '',
+        status: res.statusCode,
+      })
     })
     next()
   }

@@ -69,7 +69,7 @@ test('a session keeps the turns that completed, and not what failed or was left 
     return text === 'bad' ? failed : completed(claim)
   }
   const jobs = []
-  for (const _turn of ['one', 'bad', 'three', 'four']) jobs.push(await fleet.enqueue({ session }))
+  for (let turn = 0; turn < 4; turn += 1) jobs.push(await fleet.enqueue({ session }))
   const seen = await attempts([append('one'), append('bad'), append('three'), append('four')])
   for (const { id } of jobs) await fleet.ended(id)
   const [first, , third] = jobs
