@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdir, readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { FleetClient, type JobInput } from '@claude-fleet/client'
@@ -25,6 +27,11 @@ export interface RigWorker {
   line: TcpProxy
 }
 
+export interface RigApi {
+  url: string
+  process: RunningProcess
+}
+
 /** A fleet to be broken: a Redis that can be halted and killed, workers behind lines that can be cut, a fake claude. */
 export interface Rig extends AsyncDisposable {
   client: FleetClient
@@ -32,14 +39,20 @@ export interface Rig extends AsyncDisposable {
   witness: Witness
   acked: Acked[]
   workers: RigWorker[]
-  /** In a network of its own where one is given; the rig removes it. */
-  startWorker(id: string, network?: NetworkNamespace): Promise<RigWorker>
+  /** In a network of its own where one is given; the rig removes it. `env` is added to that of all. */
+  startWorker(id: string, network?: NetworkNamespace, env?: Record<string, string>): Promise<RigWorker>
+  /** Starts an API, resolves when it listens. The rig ends it. */
+  startApi(env: Record<string, string>): Promise<RigApi>
   /** The tag is put before `prompt`. Resolves once the fleet has said yes. */
   enqueue(prompt: string, input?: Partial<JobInput>): Promise<Acked>
   freezeRedis(): void
   thawRedis(): void
   /** Kills it as `kill -9` does and starts it again on the same data and address, `awayMs` later. */
   crashRedis(awayMs: number): Promise<void>
+  /** Ends it in order and starts it again, `awayMs` later. */
+  restartRedis(awayMs: number): Promise<void>
+  /** Sends one command to Redis, as an administrator would; the raw answer. No word may hold a blank. */
+  command(...words: string[]): Promise<string>
   /** Pids of the daemons that fake claudes have left. */
   daemons(): Promise<number[]>
   /** Looks until `check` gives something. Rejects after `ms` with what was waited for. */
@@ -71,10 +84,18 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
   const workers: RigWorker[] = []
   const acked: Acked[] = []
   const networks: NetworkNamespace[] = []
+  const apis: RunningProcess[] = []
   const daemonPids = new Map<string, number>()
   let stopped: Promise<number[]> | undefined
 
-  async function startWorker(id: string, network?: NetworkNamespace): Promise<RigWorker> {
+  async function startApi(env: Record<string, string>): Promise<RigApi> {
+    const api = startNode([CLAUDE_FLEET, 'api'], { env: { REDIS_URL: redis.url, ...env } })
+    apis.push(api)
+    const url = await api.message((message) => (message as { url?: string }).url)
+    return { url, process: api }
+  }
+
+  async function startWorker(id: string, network?: NetworkNamespace, env = {}): Promise<RigWorker> {
     if (network !== undefined) networks.push(network)
     const host = network?.host ?? '127.0.0.1'
     const line = await startTcpProxy({ port, host })
@@ -91,6 +112,7 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
         CLAUDE_BIN: claudeBin,
         ANTHROPIC_API_KEY: 'sk-canary-of-the-worker',
         ...options.env,
+        ...env,
       },
       ...(network !== undefined && { enter: network.enter }),
     })
@@ -102,6 +124,7 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
 
   async function stopOnce(): Promise<number[]> {
     await client.close()
+    await Promise.all(apis.map((api) => api.stop()))
     await Promise.all(
       workers.map(async ({ process, line }) => {
         line.restore()
@@ -128,6 +151,7 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
     acked,
     workers,
     startWorker,
+    startApi,
     async enqueue(prompt, input = {}) {
       const tag = `t${randomBytes(5).toString('hex')}`
       const { id } = await client.enqueue({ prompt: `${tag} ${prompt}`, ...input })
@@ -142,6 +166,12 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
       await pause(awayMs)
       redis = await startRedis({ dataDir, port, password, persistence: true })
     },
+    async restartRedis(awayMs) {
+      await redis.stop()
+      await pause(awayMs)
+      redis = await startRedis({ dataDir, port, password, persistence: true })
+    },
+    command: (...words) => askRedis({ port, password }, words.join(' ')),
     async daemons() {
       const text = await readFile(pids, 'utf8').catch(() => '')
       const lines = text.split('\n').filter((line) => line !== '')
@@ -168,4 +198,14 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
       await stop()
     },
   }
+}
+
+/** One inline command and its raw answer. */
+async function askRedis({ port, password }: { port: number; password: string }, command: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  let text = ''
+  socket.setEncoding('utf8').on('data', (piece: string) => (text += piece))
+  socket.end(`AUTH ${password}\r\n${command}\r\nQUIT\r\n`)
+  await once(socket, 'close')
+  return text.replace(/^\+OK\r\n/, '').replace(/\+OK\r\n$/, '')
 }

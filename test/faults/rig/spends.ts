@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { parseSpendLog } from '@claude-fleet/simulator'
+import { closeSync, openSync, readSync } from 'node:fs'
+import { parseSpendLog, type SpendLogEntry } from '@claude-fleet/simulator'
 import { pidHere, type Witness } from './witness.js'
 
 /** One prompt that a claude was given: the ground truth of what was paid for. */
@@ -36,15 +36,29 @@ export function createSpends(file: string, witness: Witness): Spends {
     return found
   }
 
+  const found: { entry: SpendLogEntry; pid: number }[] = []
+  let rest = ''
+  let position = 0
+
+  /** Reads what has been written since the last look. */
   function entries() {
+    const descriptor = openLog(file)
+    if (descriptor === undefined) return found
     try {
-      // A line that is just being written is read the next time.
-      const text = readFileSync(file, 'utf8')
-      return parseSpendLog(text.slice(0, text.lastIndexOf('\n') + 1)).map((entry) => ({ entry, pid: here(entry) }))
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-      throw error
+      const piece = Buffer.alloc(65_536)
+      for (let bytes = 1; bytes > 0; position += bytes) {
+        bytes = readSync(descriptor, piece, 0, piece.length, position)
+        rest += piece.toString('latin1', 0, bytes)
+      }
+    } finally {
+      closeSync(descriptor)
     }
+    // A line that is just being written is read the next time.
+    const end = rest.lastIndexOf('\n') + 1
+    const lines = Buffer.from(rest.slice(0, end), 'latin1').toString('utf8')
+    rest = rest.slice(end)
+    for (const entry of parseSpendLog(lines)) found.push({ entry, pid: here(entry) })
+    return found
   }
 
   const timer = setInterval(entries, PERIOD_MS)
@@ -57,5 +71,14 @@ export function createSpends(file: string, witness: Witness): Spends {
     of: (tag) => all().filter((spend) => spend.tag === tag),
     started: () => [...new Set(entries().map(({ pid }) => pid))].filter((pid) => pid !== 0),
     close: () => clearInterval(timer),
+  }
+}
+
+function openLog(file: string): number | undefined {
+  try {
+    return openSync(file, 'r')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
   }
 }

@@ -108,6 +108,12 @@ function countersOf(fleet: FleetMetrics): Family[] {
       one(fleet.rescued),
     ]),
     counter('claude_fleet_locks_reclaimed_total', 'Lapsed locks that their owners took back', [one(fleet.reclaimed)]),
+    counter('claude_fleet_redis_rollbacks_total', 'How often Redis came back without writes that it had acknowledged', [
+      one(fleet.rollbacks),
+    ]),
+    counter('claude_fleet_redis_rolled_back_jobs_total', 'Jobs that are known to have gone with them', [
+      one(fleet.rolledBackJobs),
+    ]),
     counter('claude_fleet_jobs_quarantined_total', 'Jobs of the queue that could not be run and were put away', [
       one(fleet.quarantined),
     ]),

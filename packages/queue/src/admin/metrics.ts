@@ -65,6 +65,8 @@ export function foldMetrics(
     workersLost: Number(counters['lost'] ?? 0),
     rescued: Number(counters['rescued'] ?? 0),
     reclaimed: Number(counters['reclaimed'] ?? 0),
+    rollbacks: Number(counters['rollbacks'] ?? 0),
+    rolledBackJobs: Number(counters['rolledBackJobs'] ?? 0),
     quarantined: Number(counters['quarantined'] ?? 0),
     forged: Number(counters['forged'] ?? 0),
     webhooks: {
@@ -146,6 +148,10 @@ export interface FleetMetrics {
   rescued: number
   /** Lapsed locks that their owners took back. */
   reclaimed: number
+  /** How often Redis came back without writes that it had acknowledged. */
+  rollbacks: number
+  /** Jobs that are known to have gone with them. */
+  rolledBackJobs: number
   /** Jobs of the queue that could not be run and were put away. */
   quarantined: number
   /** Of those, what nobody of this fleet had signed. */

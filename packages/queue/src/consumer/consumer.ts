@@ -10,6 +10,7 @@ import { clientOf, subscriptionsOf } from '../redis/connect.js'
 import { within } from '../redis/deadline.js'
 import { createReach } from '../redis/reach.js'
 import { runScript } from '../redis/scripts.js'
+import { createTide, type Tide } from '../redis/tide.js'
 import type { AttemptOutcome, Claim, Consumer, ConsumerOptions } from '../types.js'
 import { createAttempts } from './attempts.js'
 import { parseControl } from './control.js'
@@ -58,6 +59,7 @@ export function createConsumer(
   let deadlineTimer: NodeJS.Timeout | undefined
   let deadlineAt = Infinity
   let lookTimer: NodeJS.Timeout | undefined
+  let tide: Tide | undefined
 
   const reach = createReach(client)
   const alsoDo = () => quarantineOversized({ client, keys, log }, options.retentionMs)
@@ -85,6 +87,7 @@ export function createConsumer(
     state = 'starting'
     await checkRedis(redis)
     reaper.start()
+    tide = createTide({ client, keys, log })
     const made = new Worker(QUEUE_NAME, (job, token) => attempts.handle(job, token ?? ''), {
       connection: client,
       prefix: options.prefix,
@@ -197,6 +200,7 @@ export function createConsumer(
     clearInterval(cancelTimer)
     clearTimeout(lookTimer)
     unlisten?.()
+    tide?.close()
     await reaper.stop()
     if (worker !== undefined) await closeWorker(worker, client, log)
     client.off('ready', renewNow)

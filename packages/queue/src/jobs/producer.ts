@@ -7,6 +7,7 @@ import { createKeys, QUEUE_NAME } from '../keys.js'
 import { clientOf } from '../redis/connect.js'
 import { within } from '../redis/deadline.js'
 import { pipeScript, readReply, runScript } from '../redis/scripts.js'
+import { createTide } from '../redis/tide.js'
 import type { BatchEnqueueRequest, Log, Producer, RedisConnection } from '../types.js'
 import { cancelJob } from './cancellation.js'
 import { openEnvelope } from './envelope.js'
@@ -52,6 +53,7 @@ export function createProducer(
   const queue = new Queue(QUEUE_NAME, { connection: client, prefix: options.prefix })
   queue.on('error', () => undefined)
   const signer = createSigner(options.jobKeys)
+  const tide = createTide({ client, keys, log })
   const placement = createPlacement({ client, keys, queue, signer, log })
   const noteTimer = setInterval(() => {
     if (client.status !== 'ready') return
@@ -105,8 +107,9 @@ export function createProducer(
   async function enqueueOne(job: NewJob) {
     checkTenant(job.tenant)
     await admission.admit(job)
-    const [outcome, id = ''] = await runScript(client, 'fleetEnqueue', keys.job(job.id), recordArgs(job))
+    const [outcome, id = '', count] = await runScript(client, 'fleetEnqueue', keys.job(job.id), recordArgs(job))
     if (outcome === 'mismatch') throw mismatch(id)
+    if (count !== undefined) tide.acked(Number(count), id)
     if (outcome === 'created') await placement.place(job)
     // The caller that made the record may have died before it placed the job. Placing it twice does nothing.
     else if ((await client.zscore(keys.unplaced, id)) !== null) await placement.place({ ...job, id })
@@ -128,7 +131,8 @@ export function createProducer(
     const made = jobs.map((job, at) => {
       const [fault, reply] = replies[at] ?? [new FleetError('UNAVAILABLE', 'Redis answered less than it was asked')]
       if (fault !== null) throw fault
-      const [outcome, id = job.id] = readReply('fleetEnqueue', reply)
+      const [outcome, id = job.id, count] = readReply('fleetEnqueue', reply)
+      if (count !== undefined) tide.acked(Number(count), id)
       return { ...job, id, isNew: outcome === 'created' }
     })
     await placeMany(made)
@@ -195,6 +199,7 @@ export function createProducer(
     retry: (tenant, id) => call(retry(tenant, id)),
     close() {
       clearInterval(noteTimer)
+      tide.close()
       return within(CALL_MS, queue.close(), 'the queue did not close').catch(() => undefined)
     },
   }

@@ -22,6 +22,7 @@ import { SETTLE } from './scripts/settle.js'
 import { HOOK_DELETE, HOOK_INDEX, HOOK_TEST, HOOK_WRITE } from './scripts/hook.js'
 import { HOOK_SETTLE } from './scripts/hook-settle.js'
 import { TICK, TICK_NOTE } from './scripts/tick.js'
+import { TIDE } from './scripts/tide.js'
 
 const SCRIPTS = {
   fleetEnqueue: ENQUEUE,
@@ -38,6 +39,7 @@ const SCRIPTS = {
   fleetReap: REAP,
   fleetNote: NOTE,
   fleetMirror: MIRROR,
+  fleetTide: TIDE,
   fleetAccount: ACCOUNT,
   fleetQuarantine: QUARANTINE,
   fleetScreen: SCREEN,
@@ -70,6 +72,7 @@ const PASS_FULL: ReadonlySet<ScriptName> = new Set([
   'fleetReap',
   'fleetNote',
   'fleetMirror',
+  'fleetTide',
   'fleetAccount',
   'fleetQuarantine',
   'fleetHookSettle',

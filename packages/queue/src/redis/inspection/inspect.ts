@@ -5,6 +5,7 @@ import { within } from '../deadline.js'
 import { accessCheck } from './access.js'
 import { connectionChecks, maskedAddress, redisCli } from './connection.js'
 import { memoryChecks } from './memory.js'
+import { historyCheck } from './history.js'
 import { persistenceChecks } from './persistence.js'
 import { serverChecks } from './server.js'
 
@@ -58,6 +59,9 @@ export async function inspectRedis(options: InspectRedisOptions): Promise<readon
       runChecks({ name: 'redis.clock', ms: CALL_MS, fix }, async () => [clockCheck(await clockSkew(client, now))]),
       runChecks({ name: 'redis.access', ms: CALL_MS, fix }, async () => [
         await accessCheck(client, { prefix, cli: shell }),
+      ]),
+      runChecks({ name: 'redis.history', ms: CALL_MS, fix }, async () => [
+        await historyCheck(client, { prefix, now: now() }),
       ]),
       runChecks({ name: 'redis.settings', ms: CALL_MS, fix }, async () => {
         const facts = { ...(await readFacts(client)), cli: shell }

@@ -33,7 +33,7 @@ end
  *
  * ARGV[3] tenant, [4] delay ms, [5] hash of the idempotency key or empty, [6] hash of the spec, [7] how long the
  * idempotency key is kept, ms, [8] batch or empty, [9] session or empty, [10...] further fields of the record, in pairs.
- * Answers `created`, or `known` + job id when the key had already made a job, or `mismatch` + job id when it was made
+ * Answers `created` + job id + the count of the tide, or `known` + job id when the key had already made a job, or `mismatch` + job id when it was made
  * from another spec.
  */
 export const ENQUEUE = `${CREATE_JOB}
@@ -48,7 +48,8 @@ if ARGV[5] ~= '' then
   redis.call('SET', key, ID .. ' ' .. ARGV[6], 'PX', ARGV[7])
 end
 create_job(tenant, delay, batch, session, 10)
-return { 'created', ID }
+-- The caller remembers it with the job: see scripts/tide.
+return { 'created', ID, int(redis.call('HINCRBY', P .. ':reaper', 'tide', 1)) }
 `
 
 /**

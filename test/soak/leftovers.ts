@@ -1,0 +1,54 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import type { Rig } from '../faults/rig/rig.js'
+
+/** Keys that stay whatever ends: a fixed number of each tenant, or of none. Without the prefix. */
+const FIXED = [
+  /^(counters|metrics|reaper|tenants|workers)$/,
+  /^prompts:(events|id|meta|marker|stalled-check)$/,
+  /^(ticks|webhooks):(events|id|meta|marker|stalled-check)$/,
+  /^totals:acme$/,
+  // The BullMQ queue keeps no jobs of these, only marks of its own.
+  /^worker:[\w-]+$/,
+]
+/** Keys that go by themselves: each has a time to live. */
+const LAPSING = [/^(stats|spent):acme:\d+$/, /^idem:acme:/, /^tally:/, /^worker:/, /^schedule-keeper$/, /^delivery:/]
+
+/** What is in Redis beside the fixed set, with its type. */
+export async function keysLeft(rig: Rig): Promise<string[]> {
+  const keys = linesOf(await rig.command('KEYS', 'fleet:*'))
+  const left: string[] = []
+  for (const key of keys) {
+    const name = key.slice('fleet:'.length)
+    if (FIXED.some((pattern) => pattern.test(name))) continue
+    if (LAPSING.some((pattern) => pattern.test(name))) {
+      const ttl = Number((await rig.command('PTTL', key)).slice(1))
+      if (ttl > 0 || ttl === -2) continue
+    }
+    left.push(name)
+  }
+  return left
+}
+
+/** Bytes that Redis uses. */
+export async function memoryOfRedis(rig: Rig): Promise<number> {
+  return Number(/used_memory:(\d+)/.exec(await rig.command('INFO', 'memory'))?.[1])
+}
+
+/** What a process holds now. */
+export interface Level {
+  residentMb: number
+  descriptors: number
+}
+
+export function levelOf(pid: number): Level {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return {
+    residentMb: Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1_024),
+    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+  }
+}
+
+/** The texts of a raw array of bulk strings. */
+function linesOf(reply: string): string[] {
+  return reply.split('\r\n').filter((line) => line !== '' && !/^[*$]\d+$/.test(line))
+}
