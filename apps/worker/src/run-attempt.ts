@@ -1,7 +1,8 @@
-import { verdict, type Lease, type SessionPool, type TurnFacts } from '@claude-fleet/claude'
+import { verdict, type ConversationState, type Lease, type SessionPool, type TurnFacts } from '@claude-fleet/claude'
 import type { AttemptOutcome, Claim, Log } from '@claude-fleet/queue'
 import { eventOf } from './event-of.js'
 import { holdWhileDoubtful } from './hold.js'
+import { openMemory, type Memory } from './memory/memory.js'
 import { completed, failed, failedBeforeTurn, limitsSpent, stopped, type Attempt } from './outcome.js'
 import type { Redact } from './redactor.js'
 import type { SessionSpecSource } from './session-spec.js'
@@ -40,14 +41,22 @@ export function createRunAttempt(deps: RunAttemptDeps, options: { workerId: stri
       if (spentAll !== undefined) return spentAll
 
       const spec = await deps.sessionSpec(claim)
-      await using lease = await deps.pool.acquire(spec, { signal: claim.signal })
+      const memory = await openMemory(claim, deps.log)
+      await using lease = await deps.pool.acquire(
+        { ...spec, conversation: memory.conversation },
+        { signal: claim.signal },
+      )
       const endWatch = await holdWhileDoubtful(claim, lease.session, deps.log)
-      const facts = await publishTurn(lease, attempt, deps).finally(endWatch)
+      const facts = await publishTurn(lease, attempt, memory, deps).finally(endWatch)
       const judged = verdict(facts)
+      // Before the outcome is sealed: whoever has the next turn finds this one.
+      const kept = await memory.finish(lease.session, judged.outcome === 'completed')
 
       if (judged.outcome === 'completed') {
         // Not awaited: the caller has the result while the process is made ready for the next, or ended. The pool owns it.
-        lease.release().catch((error: unknown) => deps.log.error({ err: error, jobId: claim.jobId }, 'release failed'))
+        giveBack(lease, claim, kept).catch((error: unknown) =>
+          deps.log.error({ err: error, jobId: claim.jobId }, 'release failed'),
+        )
         return completed(attempt, lease.start, facts, judged, deps.now())
       }
       if (judged.outcome === 'cancelled') return stopped(claim, facts)
@@ -59,13 +68,19 @@ export function createRunAttempt(deps: RunAttemptDeps, options: { workerId: stri
   return async (claim) => deps.redact(await attemptOnce(claim))
 }
 
+/** The process of a session is kept for its next turn, where it has the whole memory of it; any other serves other jobs. */
+function giveBack(lease: Lease, claim: Claim, kept: ConversationState | undefined): Promise<void> {
+  if (kept !== undefined) return lease.keep(kept)
+  return claim.spec.session === undefined ? lease.release() : lease.discard()
+}
+
 /** Sends the prompt and writes each message of the turn as an event of the job. Returns how the turn ended. */
-async function publishTurn(lease: Lease, attempt: Attempt, deps: RunAttemptDeps): Promise<TurnFacts> {
+async function publishTurn(lease: Lease, attempt: Attempt, memory: Memory, deps: RunAttemptDeps): Promise<TurnFacts> {
   const { claim } = attempt
-  const { prompt, timeoutMs, idleTimeoutMs, maxTurns, maxBudgetUsd } = claim.spec
+  const { timeoutMs, idleTimeoutMs, maxTurns, maxBudgetUsd } = claim.spec
   // Of this turn alone: the process may serve other attempts before and after.
   using trace = deps.traces?.open(claim)
-  const turn = lease.session.turn(prompt, {
+  const turn = lease.session.turn(memory.prompt, {
     trace: trace?.line,
     signal: claim.signal,
     timeoutMs,
@@ -77,6 +92,7 @@ async function publishTurn(lease: Lease, attempt: Attempt, deps: RunAttemptDeps)
     if (message.type === 'end') return message.facts
     if (message.type === 'text') attempt.firstTextAt ??= deps.now()
     if (message.type === 'spend') claim.spent(message)
+    memory.said(message, lease.session)
     const body = eventOf(message, { worker: attempt.worker, start: lease.start })
     if (body !== undefined) claim.write(deps.redact(body))
     // While the writer holds more than its bound the turn is not read: claude's pipe fills, and claude waits.

@@ -17,6 +17,7 @@ export { createProcessCare, type ProcessCare, type ProcessCareEvent, type Proces
 export { detectProcessCare, type DetectProcessCareOptions, type ProcessCareReport } from './care/detect.js'
 export type { CareRung } from './care/cage.js'
 export type { Transcript } from './session/transcript.js'
+export { holdsLastWord, rowsToResume, toolResultsIn } from './session/turn-rows.js'
 export { OWNER_VARIABLE } from './process/owner.js'
 export type {
   ClaudeSession,

@@ -21,7 +21,7 @@ const TITLE = /^You are naming a coding session/m
 const SUMMARY = /^CRITICAL: Respond with TEXT ONLY\./
 /** What claude tells the model by itself when a reply was not what it should be; the prompt is still the person's. */
 const CONTINUATION =
-  /^(Output token limit hit\. Resume|Your response above was stopped by a safety|\[structured-output-enforce\])/
+  /^(Continue from where you left off\.$|Output token limit hit\. Resume|Your response above was stopped by a safety|\[structured-output-enforce\])/
 
 /** The texts of a message that a person may have written: without the reminders that claude puts beside them. */
 export function textsOf(message: ModelBody['messages'][number]): string[] {
