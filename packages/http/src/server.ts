@@ -16,6 +16,15 @@ export interface HttpServerOptions {
   stopMs: number
   /** Closes what the app uses, once no request is left. */
   close: () => Promise<void>
+  /** For tests. Default: 10 s, 30 s, each looked at every second. */
+  patience?: RequestPatience
+}
+
+/** How long a request may take to arrive, ms; then it is answered `408` and its connection ends. */
+export interface RequestPatience {
+  headersMs: number
+  requestMs: number
+  checkMs: number
 }
 
 /** A server that listens. */
@@ -32,18 +41,18 @@ export interface HttpServer {
   ended: Promise<void>
 }
 
-const HEADERS_MS = 10_000
-const REQUEST_MS = 30_000
+const PATIENCE: RequestPatience = { headersMs: 10_000, requestMs: 30_000, checkMs: 1_000 }
 /** Longer than what load balancers keep, or they would send a request into a connection that is just closing. */
 const KEEP_ALIVE_MS = 75_000
 
 /** Serves `app`. Rejects with SettingsError when it cannot listen. */
 export async function startHttpServer(app: RequestListener, options: HttpServerOptions): Promise<HttpServer> {
+  const { headersMs, requestMs, checkMs } = options.patience ?? PATIENCE
   const server = createServer(
     {
-      headersTimeout: HEADERS_MS,
-      requestTimeout: REQUEST_MS,
-      connectionsCheckingInterval: 1_000,
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: checkMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
       // The app answers a missing Host with a problem document.
       requireHostHeader: false,
