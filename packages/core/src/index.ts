@@ -135,6 +135,27 @@ export {
   type ScheduleSpec,
   type ScheduleView,
 } from './schedule.js'
+export {
+  CONVERSATION_FIELDS,
+  conversationSchema,
+  LABEL_PATTERN,
+  SESSION_STATES,
+  SESSION_TRANSITIONS,
+  sessionImportSchema,
+  sessionListQuerySchema,
+  sessionPageSchema,
+  sessionSpecSchema,
+  sessionViewSchema,
+  type Conversation,
+  type SessionImport,
+  type SessionImportInput,
+  type SessionInput,
+  type SessionListQuery,
+  type SessionPage,
+  type SessionSpec,
+  type SessionState,
+  type SessionView,
+} from './session.js'
 export { checkSchema, runChecks, shellWord, type Check, type CheckLimit, type CheckStatus } from './check.js'
 export { findPolicyFault, type PolicyFault } from './policy.js'
 export {
@@ -145,6 +166,7 @@ export {
   parseJob,
   parseSchedule,
   parseSchedulePatch,
+  parseSession,
   refuseHostileJson,
 } from './input.js'
 export { parseSecretKeys } from './settings/values.js'

@@ -5,6 +5,7 @@ import { IDEMPOTENCY_KEY_PATTERN, isPromptTooLong, jobSpecSchema, type JobSpec }
 import { findJsonFault } from './json.js'
 import { LIMITS } from './limits.js'
 import { schedulePatchSchema, scheduleSpecSchema, type SchedulePatch, type ScheduleSpec } from './schedule.js'
+import { CONVERSATION_FIELDS, sessionSpecSchema, type SessionSpec } from './session.js'
 
 /**
  * The checks of what callers send. The API makes them, and so does the client before it sends anything, so that both
@@ -14,7 +15,14 @@ import { schedulePatchSchema, scheduleSpecSchema, type SchedulePatch, type Sched
 /** One job. Throws FleetError `PAYLOAD_TOO_LARGE` for too long a prompt, `INVALID_REQUEST` for all else. */
 export function parseJob(body: unknown): JobSpec {
   refuseLongPrompts([{ value: body, path: 'prompt' }])
-  return parseInput(jobSpecSchema, body)
+  const spec = parseInput(jobSpecSchema, body)
+  refuseOptionsOfSession([{ value: body, path: '' }])
+  return spec
+}
+
+/** A named session. Throws FleetError `INVALID_REQUEST`. */
+export function parseSession(body: unknown): SessionSpec {
+  return parseInput(sessionSpecSchema, body)
 }
 
 /** The jobs of a batch `{jobs: [...]}`, in order. Throws as `parseJob` does. */
@@ -23,19 +31,27 @@ export function parseBatch(body: unknown): { spec: JobSpec; customId: string | u
   if (Array.isArray(candidates)) {
     refuseLongPrompts(candidates.map((value: unknown, index) => ({ value, path: `jobs.${index}.prompt` })))
   }
-  return parseInput(batchRequestSchema, body).jobs.map(({ customId, ...spec }) => ({ spec, customId }))
+  const { jobs } = parseInput(batchRequestSchema, body)
+  if (Array.isArray(candidates)) {
+    refuseOptionsOfSession(candidates.map((value: unknown, index) => ({ value, path: `jobs.${index}.` })))
+  }
+  return jobs.map(({ customId, ...spec }) => ({ spec, customId }))
 }
 
 /** A schedule. Throws as `parseJob` does. */
 export function parseSchedule(body: unknown): ScheduleSpec {
   refuseLongPrompts([{ value: jobOf(body), path: 'job.prompt' }])
-  return parseInput(scheduleSpecSchema, body)
+  const parsed = parseInput(scheduleSpecSchema, body)
+  refuseOptionsOfSession([{ value: jobOf(body), path: 'job.' }])
+  return parsed
 }
 
 /** What is to change of a schedule. Throws as `parseJob` does. */
 export function parseSchedulePatch(body: unknown): SchedulePatch {
   refuseLongPrompts([{ value: jobOf(body), path: 'job.prompt' }])
-  return parseInput(schedulePatchSchema, body)
+  const parsed = parseInput(schedulePatchSchema, body)
+  refuseOptionsOfSession([{ value: jobOf(body), path: 'job.' }])
+  return parsed
 }
 
 /** An idempotency key, or undefined for none. Throws FleetError `INVALID_REQUEST`. */
@@ -81,6 +97,19 @@ function refuseLongPrompts(items: { value: unknown; path: string }[]): void {
       : []
   })
   if (faults.length > 0) throw invalidInput(faults, 'PAYLOAD_TOO_LARGE')
+}
+
+/** Asked of what the caller wrote: once parsed, an option that was given is not told from a default. */
+function refuseOptionsOfSession(items: { value: unknown; path: string }[]): void {
+  const faults = items.flatMap(({ value, path }) => {
+    if (typeof value !== 'object' || value === null || !('session' in value) || value.session === undefined) return []
+    const given = new Map(Object.entries(value))
+    return CONVERSATION_FIELDS.filter((field) => given.get(field) !== undefined).map((field) => ({
+      path: path + field,
+      message: 'is an option of the session and cannot be given beside it',
+    }))
+  })
+  if (faults.length > 0) throw invalidInput(faults)
 }
 
 function faultsOf(issue: z.core.$ZodIssue): FieldFault[] {

@@ -100,8 +100,10 @@ const backoff = z
   .default(DEFAULTS.backoff)
   .describe('Wait between attempts.')
 
+export const budgetUsd = z.number().positive().max(LIMITS.maxBudgetUsd)
+
 /** Options that hold for a whole conversation: of a job with an ephemeral session, or of a named session. */
-const conversationShape = {
+export const conversationShape = {
   cwd: relativePath.optional(),
   model: z
     .string()
@@ -135,15 +137,13 @@ export const jobSpecSchema = z.strictObject({
     .string()
     .regex(SESSION_ID_PATTERN, 'must be a session id')
     .optional()
-    .describe('Id of the named session whose conversation this continues.'),
+    .describe(
+      'Id of the named session whose conversation this continues. Options that hold for the conversation are then the ' +
+        "session's, and are an error here.",
+    ),
   ...conversationShape,
   maxTurns: wholeNumber(1, LIMITS.maxTurns).optional().describe('Turns of the model after which the job fails.'),
-  maxBudgetUsd: z
-    .number()
-    .positive()
-    .max(LIMITS.maxBudgetUsd)
-    .optional()
-    .describe('What the job may cost over all attempts, USD.'),
+  maxBudgetUsd: budgetUsd.optional().describe('What the job may cost over all attempts, USD.'),
   timeoutMs: wholeNumber(LIMITS.timeoutMinMs, LIMITS.timeoutMs)
     .default(DEFAULTS.timeoutMs)
     .describe('Running time of one attempt, ms.'),

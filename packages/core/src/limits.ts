@@ -43,6 +43,15 @@ export const LIMITS = {
   webhookPending: 50_000,
   webhookOverlapMs: 7 * DAY_MS,
   webhookOverlapDefaultMs: DAY_MS,
+  /** Named sessions of one tenant that are not closed. */
+  sessions: 10_000,
+  /** Turns of one session that have not ended. */
+  sessionTurns: 1_000,
+  sessionTtlMinMs: MINUTE_MS,
+  sessionTtlMs: 365 * DAY_MS,
+  labels: 16,
+  /** Of an exported transcript, unpacked, and so of a request that brings one back. */
+  transcriptBytes: 64 * MIB,
   /** Schedules of one tenant. */
   schedules: 1_000,
   /** What is kept of the past of one schedule: this many of its times. */
@@ -60,6 +69,7 @@ export const DEFAULTS = {
   attempts: 3,
   backoff: { type: 'exponential', delayMs: SECOND_MS, maxDelayMs: MINUTE_MS, jitter: 0.5 },
   listItems: 20,
+  sessionTtlMs: 7 * DAY_MS,
   timeZone: 'UTC',
   overlap: 'skip',
   catchUpMs: 60 * MINUTE_MS,

@@ -22,7 +22,17 @@ export interface Keys {
   jobs(tenant: string): string
   state(tenant: string, state: JobState): string
   batch(tenant: string, batch: string): string
-  session(tenant: string, session: string): string
+  sessionJobs(tenant: string, session: string): string
+  /** Hash: a named session, the truth about it. */
+  session(id: string): string
+  /** Sorted set in the order of enqueue: the jobs of a session that have not ended. The first alone may run. */
+  sessionTurns(id: string): string
+  /** Sorted set by creation: the named sessions of a tenant. */
+  sessions(tenant: string): string
+  /** Sorted set by the time after which a session is removed. */
+  sessionsExpiry: string
+  /** Hash: how many sessions are in which state, of all tenants. */
+  sessionCounts: string
   /** Sorted set by end: every ended job, as `id|tenant|batch|session`. */
   ended: string
   /** Sorted set by due time: jobs that wait for a moment. */
@@ -94,7 +104,12 @@ export function createKeys(prefix: string): Keys {
     jobs: (tenant) => `${prefix}:jobs:${tenant}`,
     state: (tenant, state) => `${prefix}:jobs:${tenant}:${state}`,
     batch: (tenant, batch) => `${prefix}:jobs:${tenant}:batch:${batch}`,
-    session: (tenant, session) => `${prefix}:jobs:${tenant}:session:${session}`,
+    sessionJobs: (tenant, session) => `${prefix}:jobs:${tenant}:session:${session}`,
+    session: (id) => `${prefix}:session:${id}`,
+    sessionTurns: (id) => `${prefix}:session:${id}:turns`,
+    sessions: (tenant) => `${prefix}:sessions:${tenant}`,
+    sessionsExpiry: `${prefix}:sessions-expiry`,
+    sessionCounts: `${prefix}:session-counts`,
     ended: `${prefix}:ended`,
     due: `${prefix}:due`,
     unplaced: `${prefix}:unplaced`,

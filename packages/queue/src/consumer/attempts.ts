@@ -11,7 +11,7 @@ import type { Keys } from '../keys.js'
 import { isFull, pause, within } from '../redis/deadline.js'
 import { runScript } from '../redis/scripts.js'
 import type { AttemptOutcome, AttemptStop, Claim, Log } from '../types.js'
-import { createHeld, openClaim, readBegun, type Begun, type Held } from './claim.js'
+import { createHeld, openClaim, readBegun, withSessionBudget, type Begun, type Held } from './claim.js'
 import { dispose, dispositionOfSeal, isOrder, type Disposition } from './disposition.js'
 import type { Locks } from './locks.js'
 import { quarantine } from './quarantine.js'
@@ -168,8 +168,10 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     }
     const [word, ...rest] = answer ?? ['lost']
     switch (word) {
-      case 'run':
-        return runAndSettle(held, { tenant, spec, ...readBegun(rest) })
+      case 'run': {
+        const begun = readBegun(rest)
+        return runAndSettle(held, { tenant, spec: withSessionBudget(spec, begun), ...begun })
+      }
       case 'sealed':
         return disposeSealed(rest[0])
       case 'early':

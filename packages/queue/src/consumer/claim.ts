@@ -72,11 +72,14 @@ export interface Begun {
   queueMs: number
   spentUsd: number
   spentTurns: number
+  /** USD that the job's session may still spend; undefined: any. */
+  sessionBudgetUsd: number | undefined
 }
 
 /** Reads the words after `run`. */
 export function readBegun(words: readonly string[]): Begun {
   const [attempt, failures, seq, createdAt, queueMs, spentUsd, spentTurns] = words.map(Number)
+  const budget = words[7]
   return {
     attempt: attempt ?? 0,
     failures: failures ?? 0,
@@ -85,6 +88,7 @@ export function readBegun(words: readonly string[]): Begun {
     queueMs: queueMs ?? 0,
     spentUsd: spentUsd ?? 0,
     spentTurns: spentTurns ?? 0,
+    sessionBudgetUsd: budget === undefined || budget === '' ? undefined : Number(budget) / 1e6,
   }
 }
 
@@ -95,6 +99,13 @@ export interface ClaimDeps {
   gather?: WriterOptions['gather']
   /** Most that a mirrored transcript may have, packed, bytes. */
   transcriptBytes: number
+}
+
+/** The job with what its session may still spend as a limit: it has its own, or this, whichever is less. */
+export function withSessionBudget(spec: JobSpec, { spentUsd, sessionBudgetUsd }: Begun): JobSpec {
+  if (sessionBudgetUsd === undefined) return spec
+  // The job's own limit is over all its attempts, and what the earlier ones spent is in the session's sum.
+  return { ...spec, maxBudgetUsd: Math.min(spec.maxBudgetUsd ?? Infinity, spentUsd + sessionBudgetUsd) }
 }
 
 /** The claim that the worker's `run` gets, and the writer behind it. */

@@ -24,7 +24,7 @@ export async function removeExpired(
       const pipeline = client.pipeline().del(keys.job(id), keys.log(id), keys.attempts(id)).zrem(keys.jobs(tenant), id)
       for (const state of END_STATES) pipeline.zrem(keys.state(tenant, state), id)
       if (batchId !== '') pipeline.zrem(keys.batch(tenant, batchId), id)
-      if (session !== '') pipeline.zrem(keys.session(tenant, session), id)
+      if (session !== '') pipeline.zrem(keys.sessionJobs(tenant, session), id)
       pipeline.zrem(keys.ended, member)
       for (const [fault] of (await pipeline.exec()) ?? []) if (fault !== null) throw fault
       removed += 1

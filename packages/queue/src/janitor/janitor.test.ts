@@ -17,7 +17,7 @@ test('after retention nothing is left of ended jobs but the stated fixed keys', 
     claim.write({ type: 'text', text: 'hello' })
     return completed(claim)
   })
-  const session = `s_${'a'.repeat(26)}`
+  const { id: session } = await fleet.session()
   const done = await producer.enqueue({ tenant: TENANT, spec: specOf({ session }), idempotencyKey: 'k' })
   const batch = await producer.enqueueBatch({
     tenant: TENANT,
@@ -26,14 +26,23 @@ test('after retention nothing is left of ended jobs but the stated fixed keys', 
   await fleet.ended(done.job.id)
   await fleet.ended(batch.items[0]?.id ?? '')
   await producer.cancel(TENANT, batch.items[1]?.id ?? '', 'gone')
+  await fleet.sessions.close(TENANT, session)
   await consumer.stop(0)
-  await expect.poll(async () => (await fleet.janitor.sweep()).removed, { interval: 300, timeout: 5_000 }).toBe(3)
+  await expect.poll(async () => (await fleet.janitor.sweep()).removed, { interval: 300, timeout: 5_000 }).toBe(4)
   const left = (await client.keys(`${prefix}:*`)).map((key) => key.slice(prefix.length + 1)).sort()
   const minute = /^(stats|spent):acme:\d+$/
   expect(left.filter((key) => !minute.test(key) && !key.startsWith('idem:'))).toEqual(
-    ['counters', 'metrics', 'prompts:events', 'prompts:id', 'prompts:meta', 'reaper', 'tenants', 'totals:acme'].filter(
-      (key) => left.includes(key),
-    ),
+    [
+      'counters',
+      'metrics',
+      'prompts:events',
+      'prompts:id',
+      'prompts:meta',
+      'reaper',
+      'session-counts',
+      'tenants',
+      'totals:acme',
+    ].filter((key) => left.includes(key)),
   )
   for (const key of left.filter((name) => minute.test(name) || name.startsWith('idem:'))) {
     expect(await client.pttl(`${prefix}:${key}`)).toBeGreaterThan(0)

@@ -4,6 +4,7 @@ import { createKeys, QUEUE_NAME } from '../keys.js'
 import { clientOf } from '../redis/connect.js'
 import { within } from '../redis/deadline.js'
 import { runScript } from '../redis/scripts.js'
+import { removeExpiredSessions } from '../sessions/closing.js'
 import type { Janitor } from '../types.js'
 import { removeExpired } from './expired.js'
 import { repairSealed } from './sealed.js'
@@ -40,7 +41,8 @@ export function createJanitor({ redis, log }: QueueDeps, options: JanitorOptions
     const [seconds] = await client.time()
     const now = Number(seconds) * 1_000
     await runScript(client, 'fleetRipen', keys.due, [prefix, '', RIPEN_MAX])
-    const removed = await removeExpired({ client, keys, queue }, now - retentionMs)
+    const jobs = await removeExpired({ client, keys, queue }, now - retentionMs)
+    const removed = jobs + (await removeExpiredSessions({ client, keys, queue, log }, now, retentionMs))
     const sealed = await repairSealed({ client, keys, queue, log }, comparedTo, now)
     comparedTo = sealed.comparedTo
     const abandoned = await abandonUnplaced(now)

@@ -23,7 +23,7 @@ export async function cancelJob(
 }
 
 /** The prompt moves to the record, where a retry finds it. Sealed jobs left in the queue are the janitor's. */
-async function removeFromQueue({ client, keys, queue }: Stores, id: string): Promise<void> {
+export async function removeFromQueue({ client, keys, queue }: Stores, id: string): Promise<void> {
   await runScript(client, 'fleetKeepPrompt', keys.job(id), [keys.prefix, id])
   await queue.remove(id)
 }

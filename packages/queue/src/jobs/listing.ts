@@ -4,7 +4,8 @@ import type { Keys } from '../keys.js'
 import { runScript } from '../redis/scripts.js'
 import { VIEW_FIELDS, viewOf } from './record.js'
 
-const SLICE = 128
+/** Entries of an index that are read at once. */
+export const SLICE = 128
 /** Jobs looked at for one page, at most; a page that ends here still has a cursor to go on from. */
 const SCAN_MAX = 5_000
 const RIPEN_MAX = 500
@@ -36,14 +37,14 @@ export async function listJobs(client: Redis, keys: Keys, tenant: string, query:
   return position === undefined ? { items } : { items, nextCursor: `${position.createdAt}-${position.id}` }
 }
 
-interface Position {
+export interface Position {
   createdAt: number
   id: string
 }
 
 function indexFor(keys: Keys, tenant: string, query: JobListQuery): string {
   if (query.batch !== undefined) return keys.batch(tenant, query.batch)
-  if (query.session !== undefined) return keys.session(tenant, query.session)
+  if (query.session !== undefined) return keys.sessionJobs(tenant, query.session)
   if (query.state !== undefined) return keys.state(tenant, query.state)
   return keys.jobs(tenant)
 }
@@ -57,7 +58,7 @@ function fits(view: JobView, query: JobListQuery): boolean {
 }
 
 /** The next entries below `after`: by time, and among equal times by id, both falling, as Redis orders them. */
-async function readSlice(client: Redis, index: string, after: Position | undefined): Promise<Position[]> {
+export async function readSlice(client: Redis, index: string, after: Position | undefined): Promise<Position[]> {
   const slice: Position[] = []
   const max = after === undefined ? '+inf' : String(after.createdAt)
   for (let offset = 0; slice.length < SLICE; offset += SLICE) {
@@ -87,7 +88,7 @@ async function readViews(client: Redis, keys: Keys, tenant: string, slice: reado
   return views
 }
 
-function parseCursor(cursor: string | undefined): Position | undefined {
+export function parseCursor(cursor: string | undefined): Position | undefined {
   if (cursor === undefined) return undefined
   const dash = cursor.indexOf('-')
   return { createdAt: Number(cursor.slice(0, dash)), id: cursor.slice(dash + 1) }

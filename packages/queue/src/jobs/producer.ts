@@ -9,6 +9,7 @@ import { within } from '../redis/deadline.js'
 import { pipeScript, readReply, runScript } from '../redis/scripts.js'
 import { createTide } from '../redis/tide.js'
 import type { BatchEnqueueRequest, Log, Producer, RedisConnection } from '../types.js'
+import { completeSpec, completeSpecs, isSessionFault, sessionRefusal } from '../sessions/conversation.js'
 import { cancelJob } from './cancellation.js'
 import { openEnvelope } from './envelope.js'
 import { listJobs } from './listing.js'
@@ -100,31 +101,49 @@ export function createProducer(
   ) {
     checkTenant(tenant)
     if (named.every(({ id }) => id === undefined)) return
-    if (key !== undefined && (await client.exists(keys.idempotency(tenant, sha256(key)))) === 1) return
+    if (await isKnown(tenant, key)) return
     await checkNamedWebhooks({ client, keys }, tenant, named)
+  }
+
+  /** Was the idempotency key used before? */
+  async function isKnown(tenant: string, key: string | undefined): Promise<boolean> {
+    return key !== undefined && (await client.exists(keys.idempotency(tenant, sha256(key)))) === 1
   }
 
   async function enqueueOne(job: NewJob) {
     checkTenant(job.tenant)
-    await admission.admit(job)
+    const isRepeated = await isKnown(job.tenant, job.idempotencyKey)
+    // What an earlier call has made is told, whatever has become of its session since.
+    const spec = await completeSpec({ client, keys, signer }, job.tenant, job.spec).catch((error: unknown) => {
+      if (isRepeated) return undefined
+      throw error
+    })
+    await admission.admit({ ...job, spec: spec ?? job.spec })
     const [outcome, id = '', count] = await runScript(client, 'fleetEnqueue', keys.job(job.id), recordArgs(job))
     if (outcome === 'mismatch') throw mismatch(id)
+    if (isSessionFault(outcome)) throw sessionRefusal(outcome, job.spec.session ?? '', 'session')
     if (count !== undefined) tide.acked(Number(count), id)
-    if (outcome === 'created') await placement.place(job)
     // The caller that made the record may have died before it placed the job. Placing it twice does nothing.
-    else if ((await client.zscore(keys.unplaced, id)) !== null) await placement.place({ ...job, id })
+    const isToBePlaced = outcome === 'created' || (await client.zscore(keys.unplaced, id)) !== null
+    if (isToBePlaced && spec !== undefined) await placement.place({ ...job, spec, id })
     return { job: await viewOfNew(job.tenant, id), created: outcome === 'created' }
   }
 
   async function enqueueMany({ tenant, items, idempotencyKey }: BatchEnqueueRequest) {
     checkTenant(tenant)
+    const named = items.map(({ spec }, at) => ({ spec, path: `jobs.${at}.session` }))
+    const isRepeated = await isKnown(tenant, idempotencyKey)
+    const specs = await completeSpecs({ client, keys, signer }, tenant, named).catch((error: unknown) => {
+      if (isRepeated) return undefined
+      throw error
+    })
     const { id: batch, created } = await batchId(tenant, items, idempotencyKey)
     const jobs = items.map(({ spec, customId }, at): NewJob => {
       // Every job has a key of its own, so that a repeated call makes those alone that an earlier one did not come to.
       const own = idempotencyKey === undefined ? undefined : `${batch}\0${at}`
       return { id: newJobId(), tenant, spec, customId, batch, idempotencyKey: own }
     })
-    for (const job of jobs) await admission.admit(job)
+    for (const [at, job] of jobs.entries()) await admission.admit({ ...job, spec: specs?.[at] ?? job.spec })
     const records = client.pipeline()
     for (const job of jobs) pipeScript(records, 'fleetEnqueue', keys.job(job.id), recordArgs(job))
     const replies = (await records.exec()) ?? []
@@ -132,10 +151,12 @@ export function createProducer(
       const [fault, reply] = replies[at] ?? [new FleetError('UNAVAILABLE', 'Redis answered less than it was asked')]
       if (fault !== null) throw fault
       const [outcome, id = job.id, count] = readReply('fleetEnqueue', reply)
+      // It was closed since it was looked at. What is recorded of the batch is not placed, and so never runs.
+      if (isSessionFault(outcome)) throw sessionRefusal(outcome, job.spec.session ?? '', `jobs.${at}.session`)
       if (count !== undefined) tide.acked(Number(count), id)
-      return { ...job, id, isNew: outcome === 'created' }
+      return { ...job, id, isNew: outcome === 'created', spec: specs?.[at] ?? job.spec }
     })
-    await placeMany(made)
+    if (specs !== undefined) await placeMany(made)
     return { id: batch, items: made.map(({ id, customId }) => ({ id, customId })), created }
   }
 

@@ -3,7 +3,7 @@ import { canonicalJson, FleetError } from '@claude-fleet/core'
 
 /** What a signature covers. `kind` keeps what was signed as one from being taken for the other. */
 export interface Signed {
-  kind: 'job' | 'schedule'
+  kind: 'job' | 'schedule' | 'session'
   id: string
   tenant: string
   /** JSON that `findJsonFault` has passed. */

@@ -21,6 +21,7 @@ import { SCREEN } from './scripts/screen.js'
 import { SETTLE } from './scripts/settle.js'
 import { HOOK_DELETE, HOOK_INDEX, HOOK_TEST, HOOK_WRITE } from './scripts/hook.js'
 import { HOOK_SETTLE } from './scripts/hook-settle.js'
+import { SESSION_CLOSE, SESSION_CREATE, SESSION_REMOVE } from './scripts/sessions.js'
 import { TICK, TICK_NOTE } from './scripts/tick.js'
 import { TIDE } from './scripts/tide.js'
 
@@ -51,6 +52,9 @@ const SCRIPTS = {
   fleetScheduleCreate: SCHEDULE_CREATE,
   fleetScheduleUpdate: SCHEDULE_UPDATE,
   fleetScheduleDelete: SCHEDULE_DELETE,
+  fleetSessionCreate: SESSION_CREATE,
+  fleetSessionClose: SESSION_CLOSE,
+  fleetSessionRemove: SESSION_REMOVE,
   fleetTick: TICK,
   fleetTickNote: TICK_NOTE,
 } as const

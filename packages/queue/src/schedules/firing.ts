@@ -16,6 +16,7 @@ import { createPlacement, recordFields } from '../jobs/placement.js'
 import type { Signer } from '../jobs/signature.js'
 import type { Keys } from '../keys.js'
 import { runScript } from '../redis/scripts.js'
+import { completeSpec, isSessionFault, sessionRefusal } from '../sessions/conversation.js'
 import type { Log } from '../types.js'
 import type { ScheduleRecord } from './record.js'
 
@@ -66,7 +67,7 @@ export function createFiring(deps: FiringDeps): Firing {
 
   async function fire(record: ScheduleRecord, { scheduleId, at, timing }: Occasion): Promise<Fired> {
     const { tenant } = record
-    const spec = specOf(signer, scheduleId, record)
+    const spec = await completeSpec({ client, keys, signer }, tenant, specOf(signer, scheduleId, record), 'job.session')
     await checkNamedWebhooks({ client, keys }, tenant, [{ id: spec.webhook, path: 'job.webhook' }])
     await admission.admit({ tenant, spec })
     const id = newJobId()
@@ -82,6 +83,7 @@ export function createFiring(deps: FiringDeps): Firing {
       timing ?? '',
       ...recordFields(spec),
     ])
+    if (isSessionFault(word)) throw sessionRefusal(word, spec.session ?? '', 'job.session')
     if (word === 'skipped') return { outcome: 'skipped', jobId: detail }
     // Also when it was dealt with before: whoever did may have died before this.
     if (word === 'known' || word === 'created') await cancelReplaced(tenant, detail)
@@ -97,7 +99,8 @@ export function createFiring(deps: FiringDeps): Firing {
     async placeLast(scheduleId, record) {
       const { tenant, lastJob } = record
       if (lastJob === undefined || (await client.zscore(keys.unplaced, lastJob)) === null) return
-      await placement.place({ id: lastJob, tenant, spec: specOf(signer, scheduleId, record) })
+      const spec = await completeSpec({ client, keys, signer }, tenant, specOf(signer, scheduleId, record))
+      await placement.place({ id: lastJob, tenant, spec })
     },
     async note({ tenant }, { scheduleId, at, timing }, outcome, cause) {
       const error = cause === undefined ? '' : JSON.stringify(errorOf(cause))

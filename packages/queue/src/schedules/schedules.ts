@@ -24,6 +24,7 @@ import { createKeys, QUEUE_NAME } from '../keys.js'
 import { clientOf } from '../redis/connect.js'
 import { within } from '../redis/deadline.js'
 import { runScript } from '../redis/scripts.js'
+import { completeSpec } from '../sessions/conversation.js'
 import { createFiring } from './firing.js'
 import { fieldsOf, readSchedule, readSchedules, scheduleView } from './record.js'
 import { createSchedulers } from './schedulers.js'
@@ -90,7 +91,7 @@ export function createSchedules(
   /** What is asked of a job as well when it is enqueued, and again at each time. */
   async function check(tenant: string, job: JobSpec): Promise<void> {
     await checkNamedWebhooks({ client, keys }, tenant, [{ id: job.webhook, path: 'job.webhook' }])
-    await admission.admit({ tenant, spec: job })
+    await admission.admit({ tenant, spec: await completeSpec({ client, keys, signer }, tenant, job, 'job.session') })
   }
 
   /** The record counts. Where the queue does not follow now, the ticker sees to it within a minute. */

@@ -1,9 +1,11 @@
 import {
   jobSpecSchema,
+  sessionSpecSchema,
   type EventBody,
   type JobInput,
   type JobResult,
   type JobSpec,
+  type SessionInput,
   type StreamEvent,
 } from '@claude-fleet/core'
 import { createConsumer } from '../consumer/consumer.js'
@@ -15,6 +17,7 @@ import { createEventReader } from '../events/reader.js'
 import { newJobId } from '../ids.js'
 import { createKeys } from '../keys.js'
 import { clientOf, connectRedis } from '../redis/connect.js'
+import { createSessions } from '../sessions/registry.js'
 import { LOCK_TIMING, type LockTiming } from '../consumer/timing.js'
 import type { AttemptOutcome, Claim, Consumer, Log } from '../types.js'
 
@@ -41,6 +44,7 @@ export async function openFleet(url: string, options: { retentionMs?: number; pr
   const producer = createProducer(deps, { prefix, retentionMs })
   const reader = createEventReader(deps, { prefix })
   const janitor = createJanitor(deps, { prefix, retentionMs })
+  const sessions = createSessions(deps, { prefix, retentionMs })
   const consumers: { consumer: Consumer; close: () => Promise<void> }[] = []
 
   async function consume(
@@ -73,8 +77,12 @@ export async function openFleet(url: string, options: { retentionMs?: number; pr
     producer,
     reader,
     janitor,
+    sessions,
     admin: createAdmin(deps, { prefix }),
     consume,
+    /** A new named session. */
+    session: async (input: SessionInput = {}, tenant = TENANT) =>
+      (await sessions.create(tenant, sessionSpecSchema.parse(input))).session,
     enqueue: async (input: Partial<JobInput> = {}) =>
       (await producer.enqueue({ tenant: TENANT, spec: specOf(input) })).job,
     events: (id: string, after = 0) =>
@@ -84,6 +92,7 @@ export async function openFleet(url: string, options: { retentionMs?: number; pr
       await Promise.all(consumers.map(({ consumer }) => consumer.stop(0)))
       await Promise.all(consumers.map(({ close }) => close()))
       await janitor.stop()
+      await sessions.end()
       await reader.close()
       await producer.close()
       await redis.close()

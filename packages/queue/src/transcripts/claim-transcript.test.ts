@@ -13,7 +13,6 @@ beforeEach(async () => void (fleet = await openFleet(server.url)))
 afterEach(() => fleet.close())
 
 const claudeId = randomUUID()
-const sessionId = (at: number) => `s_${'abcd'[at]?.repeat(26)}`
 const row = (text: string) => JSON.stringify({ type: 'user', text })
 const error = { code: 'NETWORK' as const, message: 'cut', retryable: true, attempt: 1, details: {} }
 const spent = { costUsd: 0, usage: NO_USAGE, tools: {} }
@@ -63,7 +62,7 @@ test('a later attempt of a job finds what an earlier one has mirrored, and its e
 })
 
 test('a session keeps the turns that completed, and not what failed or was left by another job', async () => {
-  const session = sessionId(1)
+  const { id: session } = await fleet.session()
   const append = (text: string) => async (claim: Claim) => {
     expect(await claim.transcript.append(claudeId, [row(text)], { anew: true })).toBe('ok')
     return text === 'bad' ? failed : completed(claim)
@@ -83,9 +82,8 @@ test('a session keeps the turns that completed, and not what failed or was left 
 })
 
 test('a turn that makes the transcript too long is not kept, its result is, and the session says so', async () => {
-  const session = sessionId(2)
+  const { id: session } = await fleet.session()
   const record = `${fleet.prefix}:session:${session}`
-  await fleet.client.hset(record, 'state', 'running')
   const jobs = [await fleet.enqueue({ session }), await fleet.enqueue({ session })]
   const long = row(randomBytes(3_000).toString('hex'))
   const answers: string[] = []
@@ -112,7 +110,7 @@ test('a turn that makes the transcript too long is not kept, its result is, and 
 })
 
 test('an attempt that is not the current one any more writes nothing', async () => {
-  const job = await fleet.enqueue({ session: sessionId(3) })
+  const job = await fleet.enqueue({ session: (await fleet.session()).id })
   let late: Claim | undefined
   await attempts([
     async (claim) => {

@@ -21,18 +21,20 @@ const APART_MS = 1_000
  * - `sealed` + end event: it had ended, or ends now because it was cancelled or lost its last worker;
  * - `early` + ms: it is not due yet;
  * - `apart` + ms: it is a suspect;
- * - `run` + attempt, failures, seq, createdAt, queueMs, USD spent before, model round trips of failed attempts.
+ * - `run` + attempt, failures, seq, createdAt, queueMs, USD spent before, model round trips of failed attempts,
+ *   millionths of a USD that its session may still spend or empty.
  */
 export const BEGIN = `
 local r = redis.call('HMGET', JOB, 'tenant', 'state', 'fence', 'seal', 'cancel', 'attempt', 'failures', 'seq', 'dueAt',
-  'createdAt', 'delayMs', 'worker', 'losses', 'begunSeq')
+  'createdAt', 'delayMs', 'worker', 'losses', 'begunSeq', 'session')
 local tenant, state, attempt, failures, seq = r[1], r[2], tonumber(r[6]), tonumber(r[7]), tonumber(r[8])
 local losses, attempts = tonumber(r[13] or 0), tonumber(ARGV[5])
 if not tenant or tenant ~= ARGV[7] then return { 'missing' } end
 if r[4] then return { 'sealed', r[4] } end
+local budget = r[15] and session_budget(r[15])
 local function run()
   return { 'run', int(attempt), int(failures), int(seq), r[10], field('queueMs'), field('costUsd') or '0',
-    field('turns') or '0' }
+    field('turns') or '0', r[15] and budget and int(math.floor(budget * 1e6)) or '' }
 end
 if r[3] == ARGV[3] and state == 'active' then return run() end
 -- A worker that slept between claim and begin must not end the attempt that took its place.
@@ -79,8 +81,20 @@ if state == 'active' then
   state = 'waiting'
 end
 if ARGV[9] == '1' and losses > 0 and losses + 1 >= math.min(attempts, ${LOSSES_MAX}) then return { 'apart', '${APART_MS}' } end
+local refused = r[15] and session_fault(tenant, r[15], true)
+if refused or (budget and budget <= 0) then
+  local fault = { code = refused and 'SESSION_CLOSED' or 'MAX_BUDGET', retryable = false, attempt = attempt,
+    message = refused and 'the session takes no further turns' or 'the session has spent its budget',
+    details = { session = r[15] } }
+  seq = seq + 1
+  local json = event('failed', attempt, seq, now, { error = fault })
+  append(seq, '[' .. json .. ']')
+  seal('failed', seq, json, now, retention, fault.code)
+  return { 'sealed', json }
+end
 attempt = attempt + 1
 move(tenant, state, 'active')
+if r[15] then redis.call('HSET', session_key(r[15]), 'worker', ARGV[4]) end
 redis.call('HSET', JOB, 'fence', ARGV[3], 'worker', ARGV[4], 'attempt', int(attempt), 'begunSeq', int(seq))
 note({ attempt = attempt, worker = ARGV[4], startedAt = now, outcome = 'running', costUsd = 0, usage = {}, tools = {},
   fence = ARGV[3] })

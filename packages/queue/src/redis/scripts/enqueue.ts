@@ -17,6 +17,7 @@ local function create_job(tenant, delay, batch, session, from)
   if session ~= '' then
     redis.call('HSET', JOB, 'session', session)
     redis.call('ZADD', P .. ':jobs:' .. tenant .. ':session:' .. session, int(now), ID)
+    session_join(session, now)
   end
   if delay > 0 then
     redis.call('HSET', JOB, 'dueAt', int(now + delay))
@@ -34,7 +35,7 @@ end
  * ARGV[3] tenant, [4] delay ms, [5] hash of the idempotency key or empty, [6] hash of the spec, [7] how long the
  * idempotency key is kept, ms, [8] batch or empty, [9] session or empty, [10...] further fields of the record, in pairs.
  * Answers `created` + job id + the count of the tide, or `known` + job id when the key had already made a job, or `mismatch` + job id when it was made
- * from another spec.
+ * from another spec; or why the session takes no further turn: `no_session`, `session_closed`, `session_error`, `session_full`.
  */
 export const ENQUEUE = `${CREATE_JOB}
 local tenant, delay, batch, session = ARGV[3], tonumber(ARGV[4]), ARGV[8], ARGV[9]
@@ -45,7 +46,11 @@ if ARGV[5] ~= '' then
     local id, hash = string.match(known, '^(%S+) (%S+)$')
     return { hash == ARGV[6] and 'known' or 'mismatch', id }
   end
-  redis.call('SET', key, ID .. ' ' .. ARGV[6], 'PX', ARGV[7])
+end
+local refused = session ~= '' and session_fault(tenant, session)
+if refused then return { refused } end
+if ARGV[5] ~= '' then
+  redis.call('SET', P .. ':idem:' .. tenant .. ':' .. ARGV[5], ID .. ' ' .. ARGV[6], 'PX', ARGV[7])
 end
 create_job(tenant, delay, batch, session, 10)
 -- The caller remembers it with the job: see scripts/tide.

@@ -23,17 +23,18 @@ local function end_transcript(session, state, attempt)
   local r = redis.call('HMGET', key, 'turn', 'full', 'turnBytes', 'bytes')
   if r[1] ~= ID then return end
   local record = P .. ':session:' .. session
-  local known = redis.call('EXISTS', record) == 1
+  local held = redis.call('HGET', record, 'state')
+  -- It was closed while the turn went on.
+  if not held or held == 'closed' then return redis.call('DEL', key, key .. ':rows') end
   if state ~= 'completed' then return forget_turn(key) end
   if r[2] then
     forget_turn(key)
-    if known then redis.call('HSET', record, 'state', 'error', 'error', 'the transcript is longer than a session may have') end
-    return
+    return session_fail(session, 'OUTPUT_TOO_LARGE', 'the transcript is longer than a session may have')
   end
   local bytes = tonumber(r[4] or 0) + tonumber(r[3] or 0)
   redis.call('HSET', key, 'chunks', redis.call('LLEN', key .. ':rows'), 'bytes', int(bytes), 'rev', ID .. ':' .. attempt)
   redis.call('HDEL', key, 'turn', 'turnBytes')
-  if known then redis.call('HSET', record, 'transcriptBytes', int(bytes)) end
+  redis.call('HSET', record, 'transcriptBytes', int(bytes))
 end
 `
 

@@ -1,6 +1,7 @@
 import { JOB_STATES, JOB_TRANSITIONS } from '@claude-fleet/core'
 import { LATENCY_BOUNDS_MS } from '../../admin/histogram.js'
 import { TRANSCRIPT } from './mirror.js'
+import { SESSIONS } from './sessions.js'
 import { WEBHOOKS } from './webhooks.js'
 
 /** Kept of one job's log: entries, about, and bytes of their JSON. What is older is cut, and readers are told of a gap. */
@@ -56,12 +57,15 @@ local function observe(name, ms)
   add(name .. ':sum', int(ms))
 end
 
+${SESSIONS}
 -- The only writer of a job's state.
 local function move(tenant, from, to)
   if not LEGAL[from][to] then error('a job cannot go from ' .. from .. ' to ' .. to) end
   redis.call('ZREM', state_key(tenant, from), ID)
   redis.call('ZADD', state_key(tenant, to), field('createdAt'), ID)
   redis.call('HSET', JOB, 'state', to)
+  local session = field('session')
+  if session then session_follow(session, to) end
 end
 
 -- The log holds no more than its bytes: the oldest entries go first, some more than need be so as to go less often.
@@ -120,6 +124,7 @@ local function seal(state, seq, json, now, retention, code, first_text)
   redis.call('PEXPIRE', key, '${STATS_KEPT_MS}')
   tell_end(tenant, state, now, code)
   end_transcript(r[7], state, int(tonumber(field('attempt'))))
+  if r[7] then session_leave(r[7], state, now) end
   add('ended:' .. state .. ':' .. code, 1)
   observe('firstText', first_text)
   observe('total', total)
@@ -151,11 +156,13 @@ end
 
 -- What an attempt has cost so far: put into its entry, and added to the job and to the tenant's totals.
 local function spend(tenant, attempt, cost, usage, tools)
+  local session, session_usd, session_usage = field('session'), nil, {}
   local e = entry(attempt) or { attempt = tonumber(attempt), outcome = 'running', costUsd = 0, usage = {}, tools = {} }
   local totals = P .. ':totals:' .. tenant
   for name, amount in pairs(usage) do
     local more = amount - (e.usage[name] or 0)
     if more ~= 0 then
+      session_usage[name] = more
       redis.call('HINCRBY', JOB, name, int(more))
       redis.call('HINCRBY', totals, name, int(more))
     end
@@ -163,6 +170,7 @@ local function spend(tenant, attempt, cost, usage, tools)
   local more = tonumber(cost) - e.costUsd
   if more ~= 0 then
     local usd = string.format('%.10f', more)
+    session_usd = usd
     redis.call('HINCRBYFLOAT', JOB, 'costUsd', usd)
     redis.call('HINCRBYFLOAT', totals, 'costUsd', usd)
     local now = now_ms()
@@ -180,6 +188,7 @@ local function spend(tenant, attempt, cost, usage, tools)
       redis.call('HINCRBY', totals, f, int(again))
     end
   end
+  if session then session_spend(session, session_usd, session_usage) end
   e.costUsd, e.usage, e.tools = tonumber(cost), usage, tools
   note(e)
   return e

@@ -25,7 +25,7 @@ end
  * record, in pairs.
  * Answers `created` + the job that is to be cancelled for it or empty; `known` + the same: it was dealt with; `skipped` +
  * the job that has not ended;
- * `void`: the schedule was paused or has other times now; `gone`.
+ * `void`: the schedule was paused or has other times now; `gone`; or why the session takes no further turn, as `ENQUEUE` does.
  */
 export const TICK = `${CREATE_JOB}${HISTORY}
 local schedule = P .. ':schedule:' .. ARGV[6]
@@ -47,6 +47,8 @@ if last and last[1] and not last[2] then
   end
   if r[4] == 'replace' then run.replaced = r[5] end
 end
+local refused = ARGV[5] ~= '' and session_fault(ARGV[3], ARGV[5])
+if refused then return { refused } end
 create_job(ARGV[3], tonumber(ARGV[4]), '', ARGV[5], 10)
 redis.call('HSET', JOB, 'schedule', ARGV[6])
 redis.call('HSET', schedule, 'lastJob', ID, 'lastRunAt', int(run.recordedAt))
