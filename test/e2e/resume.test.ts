@@ -10,7 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => fleet[Symbol.asyncDispose]())
 
-test('an attempt whose claude is killed in its second tool goes on from the first: that runs once', async () => {
+test('an attempt whose claude is killed in its second tool goes on from the first, which runs once, with the turns that are left', async () => {
   using redis = openRawRedis(fleet.redisUrl)
   await fleet.worker('w1', { FLEET_SPARES: '0' })
   const cwd = join(fleet.workspaceRoot, TEST_TENANT, 'resume')
@@ -19,6 +19,11 @@ test('an attempt whose claude is killed in its second tool goes on from the firs
     '[[tool:Bash:{"command":"echo second >> ran; while [ $(wc -l < ran) -lt 3 ]; do sleep 0.1; done; echo done"}]]' +
     '[[text:both have run]]'
   const backoff = { type: 'fixed' as const, delayMs: 10, jitter: 0 }
+  // Beside it one that may have three replies over all its attempts, and is killed in the tool of its second.
+  const waits = 'echo b >> few; while [ $(wc -l < few) -lt 2 ]; do sleep 0.1; done'
+  const tools = ['echo a', waits, 'echo c', 'echo d'].map((command) => `[[tool:Bash:${JSON.stringify({ command })}]]`)
+  const few = { prompt: `three ${tools.join('')}`, maxTurns: 3, attempts: 5 }
+  const limited = await fleet.http.enqueue({ ...few, cwd: 'resume', allowedTools: ['Bash'], backoff })
   const job = await fleet.http.enqueue({ prompt, cwd: 'resume', allowedTools: ['Bash'], backoff })
   const seen: string[] = []
   for await (const event of job.events()) {
@@ -28,6 +33,8 @@ test('an attempt whose claude is killed in its second tool goes on from the firs
     await expect.poll(() => linesOf(join(cwd, 'ran'))).toEqual(['first', 'second'])
     // Mirrored some ms after the first tool has ended.
     await expect.poll(() => redis.call('EXISTS', `fleet:transcript:${job.id}`)).toBe(1)
+    await expect.poll(() => linesOf(join(cwd, 'few'))).toEqual(['b'])
+    await expect.poll(() => redis.call('EXISTS', `fleet:transcript:${limited.id}`)).toBe(1)
     for (const pid of await claudesIn(cwd)) process.kill(pid, 'SIGKILL')
   }
   expect(seen).toEqual([
@@ -48,6 +55,14 @@ test('an attempt whose claude is killed in its second tool goes on from the firs
   expect(turns).toHaveLength(4)
   expect(turns[2]?.raw).toContain('out of the first')
   expect(await redis.call('EXISTS', `fleet:transcript:${job.id}`)).toBe(0)
+
+  await expect(limited.result()).rejects.toMatchObject({ code: 'MAX_TURNS', attempt: 2 })
+  const { attempts = [] } = await limited.get()
+  // The second had one left. A model that answers within a few ms may get another in before it is stopped.
+  expect(attempts.map(({ code, tools: used }) => ({ code, used }))).toEqual([
+    { code: 'PROCESS_CRASHED', used: { Bash: 2 } },
+    { code: 'MAX_TURNS', used: { Bash: expect.toBeOneOf([1, 2]) as number } },
+  ])
 })
 
 const linesOf = async (file: string) =>
