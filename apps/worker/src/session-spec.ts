@@ -21,9 +21,6 @@ export function createSessionSpecSource(
     const fault = findPolicyFault(spec, settings.policy)
     if (fault !== undefined) throw invalidInput([fault], fault.code)
 
-    // There are no named sessions yet; to run the job in a conversation of its own would not be what was asked for.
-    if (spec.session !== undefined) throw new FleetError('INVALID_REQUEST', `session ${spec.session} does not exist`)
-
     const credential = settings.credentials.get(spec.credential)
     if (credential === undefined || credential.tenants?.includes(tenant) === false) {
       throw new FleetError('FORBIDDEN', `credential ${spec.credential} is not one this tenant may use here`)
