@@ -37,6 +37,10 @@ export interface Keys {
   ended: string
   /** Sorted set by due time: jobs that wait for a moment. */
   due: string
+  /** Sorted set by when it was: jobs that are held back (`hold` of their record says by what). */
+  held: string
+  /** Set: jobs that are to go on and were on their way into BullMQ's delayed set. */
+  promote: string
   /** Sorted set by creation: records whose BullMQ job may not exist yet. */
   unplaced: string
   tenants: string
@@ -112,6 +116,8 @@ export function createKeys(prefix: string): Keys {
     sessionCounts: `${prefix}:session-counts`,
     ended: `${prefix}:ended`,
     due: `${prefix}:due`,
+    held: `${prefix}:held`,
+    promote: `${prefix}:promote`,
     unplaced: `${prefix}:unplaced`,
     tenants: `${prefix}:tenants`,
     idempotency: (tenant, hash) => `${prefix}:idem:${tenant}:${hash}`,

@@ -1,6 +1,7 @@
 import { NO_USAGE, type JobResult, type JobSpec } from '@claude-fleet/core'
 import { DelayedError, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { confirmHeld } from '../admission/holding.js'
 import { OPEN_GATE, type AdmissionGate } from '../admission/gate.js'
 import { newFence } from '../ids.js'
 import { isNewerEnvelope, openEnvelope } from '../jobs/envelope.js'
@@ -177,6 +178,8 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
       case 'early':
       case 'apart':
         return { type: 'delay', ms: Number(rest[0]) }
+      case 'held':
+        return { type: 'hold' }
       case 'missing':
         return abandon(held, { fault: 'the job has no record, or the record of another tenant', forged: false })
       default:
@@ -232,7 +235,12 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     try {
       return await within(
         refusing ? DISPOSE_STOPPING_MS : DISPOSE_MS,
-        keepOrders(dispose(job, token, disposition, wakeWorkers)),
+        keepOrders(
+          dispose(job, token, disposition, {
+            wakeWorkers,
+            confirmHeld: () => confirmHeld(client, keys, [job.id ?? '']),
+          }),
+        ),
         'the queue did not answer',
       ).then((settled) => {
         if ('order' in settled) throw settled.order

@@ -1,5 +1,6 @@
 import type { EndEvent, JobResult } from '@claude-fleet/core'
 import { DelayedError, UnrecoverableError, WaitingError, type Job } from 'bullmq'
+import { HELD_MS } from '../admission/holding.js'
 import type { AttemptOutcome } from '../types.js'
 
 /** What BullMQ is to do with a job after an attempt. The record has been written by then; this only follows it. */
@@ -7,6 +8,8 @@ export type Disposition =
   | { type: 'complete'; result: JobResult }
   | { type: 'fail'; message: string }
   | { type: 'delay'; ms: number }
+  /** Until its gate lets it go. */
+  | { type: 'hold' }
   /** To the head of the queue. */
   | { type: 'wait' }
   /** The lock is another's. */
@@ -56,7 +59,7 @@ export async function dispose(
   job: Job,
   token: string,
   disposition: Disposition,
-  wakeWorkers: () => Promise<unknown>,
+  { wakeWorkers, confirmHeld }: { wakeWorkers: () => Promise<unknown>; confirmHeld: () => Promise<unknown> },
 ): Promise<JobResult> {
   switch (disposition.type) {
     case 'complete':
@@ -65,6 +68,10 @@ export async function dispose(
       throw new UnrecoverableError(disposition.message)
     case 'delay':
       await job.moveToDelayed(Date.now() + disposition.ms, token)
+      throw new DelayedError()
+    case 'hold':
+      await job.moveToDelayed(Date.now() + HELD_MS, token)
+      await confirmHeld()
       throw new DelayedError()
     case 'wait':
       await job.moveToWait(token)

@@ -1,5 +1,6 @@
 import { Queue } from 'bullmq'
 import type { QueueDeps } from '../jobs/producer.js'
+import { recheckHeld } from '../admission/holding.js'
 import { createKeys, QUEUE_NAME } from '../keys.js'
 import { clientOf } from '../redis/connect.js'
 import { within } from '../redis/deadline.js'
@@ -36,11 +37,15 @@ export function createJanitor({ redis, log }: QueueDeps, options: JanitorOptions
   let sweeping: Promise<{ removed: number; repaired: number }> | undefined
   /** Ended jobs up to this moment were compared with the queue. */
   let comparedTo = 0
+  let heldFrom = 0
 
   async function pass(): Promise<{ removed: number; repaired: number }> {
     const [seconds] = await client.time()
     const now = Number(seconds) * 1_000
     await runScript(client, 'fleetRipen', keys.due, [prefix, '', RIPEN_MAX])
+    const held = await recheckHeld(client, keys, heldFrom)
+    heldFrom = held.next
+    if (held.freed > 0) log.warn({ freed: held.freed }, 'jobs were held back though nothing was before them')
     const jobs = await removeExpired({ client, keys, queue }, now - retentionMs)
     const removed = jobs + (await removeExpiredSessions({ client, keys, queue, log }, now, retentionMs))
     const sealed = await repairSealed({ client, keys, queue, log }, comparedTo, now)
@@ -49,7 +54,7 @@ export function createJanitor({ redis, log }: QueueDeps, options: JanitorOptions
     if ((await client.exists(keys.bull('repeat'))) === 1) {
       log.error({ key: keys.bull('repeat') }, 'somebody wrote a schedule into the queue; the fleet makes none')
     }
-    return { removed, repaired: sealed.repaired + abandoned }
+    return { removed, repaired: sealed.repaired + abandoned + held.freed }
   }
 
   /** Their producer wrote the record and died before the job was in the queue. */

@@ -3,6 +3,7 @@ import type { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import type { Log } from '../types.js'
+import { confirmHeld, HELD_MS } from '../admission/holding.js'
 import { sealEnvelope } from './envelope.js'
 import type { Signer } from './signature.js'
 
@@ -15,6 +16,8 @@ export interface NewJob {
   retryOf?: string | undefined
   batch?: string | undefined
   customId?: string | undefined
+  /** It may not start yet: its gate lets it go. */
+  held?: boolean | undefined
 }
 
 /** Puts jobs that have a record into the queue. Doing it twice does nothing. */
@@ -45,10 +48,13 @@ export function createPlacement({
     async place(job) {
       const { name, data, opts } = bullJob(signer, job)
       await queue.add(name, data, opts)
+      if (job.held === true) await confirmHeld(client, keys, [job.id])
       markPlaced([job.id])
     },
     async placeAll(jobs) {
       await queue.addBulk(jobs.map((job) => bullJob(signer, job)))
+      const held = jobs.filter((job) => job.held === true).map(({ id }) => id)
+      if (held.length > 0) await confirmHeld(client, keys, held)
       markPlaced(jobs.map(({ id }) => id))
     },
   }
@@ -59,11 +65,12 @@ export function recordFields(spec: JobSpec): string[] {
   return ['metadata', JSON.stringify(spec.metadata), ...(spec.webhook === undefined ? [] : ['webhook', spec.webhook])]
 }
 
-function bullJob(signer: Signer, { id, tenant, spec }: NewJob) {
+function bullJob(signer: Signer, { id, tenant, spec, held }: NewJob) {
+  const delay = held === true ? HELD_MS : spec.delayMs
   return {
     name: 'prompt',
     data: sealEnvelope(signer, id, tenant, spec),
     // Retries, retention and stack traces are the fleet's own affair.
-    opts: { jobId: id, priority: spec.priority, delay: spec.delayMs, attempts: 1, stackTraceLimit: 0 },
+    opts: { jobId: id, priority: spec.priority, delay, attempts: 1, stackTraceLimit: 0 },
   }
 }

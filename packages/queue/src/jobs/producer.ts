@@ -119,15 +119,21 @@ export function createProducer(
       throw error
     })
     await admission.admit({ ...job, spec: spec ?? job.spec })
-    const [outcome, id = '', count] = await runScript(client, 'fleetEnqueue', keys.job(job.id), recordArgs(job))
+    const [outcome, id = '', count, held] = await runScript(client, 'fleetEnqueue', keys.job(job.id), recordArgs(job))
     if (outcome === 'mismatch') throw mismatch(id)
     if (isSessionFault(outcome)) throw sessionRefusal(outcome, job.spec.session ?? '', 'session')
     if (count !== undefined) tide.acked(Number(count), id)
     // The caller that made the record may have died before it placed the job. Placing it twice does nothing.
     const isToBePlaced = outcome === 'created' || (await client.zscore(keys.unplaced, id)) !== null
-    if (isToBePlaced && spec !== undefined) await placement.place({ ...job, spec, id })
+    if (isToBePlaced && spec !== undefined) {
+      const isHeld = outcome === 'created' ? held === 'held' : await isHeldNow(id)
+      await placement.place({ ...job, spec, id, held: isHeld })
+    }
     return { job: await viewOfNew(job.tenant, id), created: outcome === 'created' }
   }
+
+  /** Asked of a job whose record another call has made. */
+  const isHeldNow = async (id: string) => (await client.hexists(keys.job(id), 'hold')) === 1
 
   async function enqueueMany({ tenant, items, idempotencyKey }: BatchEnqueueRequest) {
     checkTenant(tenant)
@@ -150,11 +156,11 @@ export function createProducer(
     const made = jobs.map((job, at) => {
       const [fault, reply] = replies[at] ?? [new FleetError('UNAVAILABLE', 'Redis answered less than it was asked')]
       if (fault !== null) throw fault
-      const [outcome, id = job.id, count] = readReply('fleetEnqueue', reply)
+      const [outcome, id = job.id, count, held] = readReply('fleetEnqueue', reply)
       // It was closed since it was looked at. What is recorded of the batch is not placed, and so never runs.
       if (isSessionFault(outcome)) throw sessionRefusal(outcome, job.spec.session ?? '', `jobs.${at}.session`)
       if (count !== undefined) tide.acked(Number(count), id)
-      return { ...job, id, isNew: outcome === 'created', spec: specs?.[at] ?? job.spec }
+      return { ...job, id, isNew: outcome === 'created', spec: specs?.[at] ?? job.spec, held: held === 'held' }
     })
     if (specs !== undefined) await placeMany(made)
     return { id: batch, items: made.map(({ id, customId }) => ({ id, customId })), created }
@@ -180,7 +186,8 @@ export function createProducer(
     const lost = new Set(known.filter((_, at) => marks[at] !== null))
     const missing = jobs.filter(({ id, isNew }) => isNew || lost.has(id))
     if (missing.length === 0) return
-    await placement.placeAll(missing)
+    const told = missing.map(async (job) => (job.isNew ? job : { ...job, held: await isHeldNow(job.id) }))
+    await placement.placeAll(await Promise.all(told))
   }
 
   async function retry(tenant: string, id: string): Promise<JobView | undefined> {

@@ -9,6 +9,7 @@ import { BEGIN } from './scripts/begin.js'
 import { CANCEL } from './scripts/cancel.js'
 import { ENQUEUE, KEY_BATCH } from './scripts/enqueue.js'
 import { KEEP_PROMPT } from './scripts/keep-prompt.js'
+import { PROMOTE, RECHECK } from './scripts/holding.js'
 import { MIRROR } from './scripts/mirror.js'
 import { NOTE } from './scripts/note.js'
 import { PRELUDE } from './scripts/prelude.js'
@@ -34,6 +35,8 @@ const SCRIPTS = {
   fleetCancel: CANCEL,
   fleetKeepPrompt: KEEP_PROMPT,
   fleetAbandon: ABANDON,
+  fleetPromote: PROMOTE,
+  fleetRecheck: RECHECK,
   fleetRipen: RIPEN,
   fleetBeat: BEAT,
   fleetRenew: RENEW,
@@ -70,6 +73,8 @@ const PASS_FULL: ReadonlySet<ScriptName> = new Set([
   'fleetCancel',
   'fleetKeepPrompt',
   'fleetAbandon',
+  'fleetPromote',
+  'fleetRecheck',
   'fleetRipen',
   'fleetBeat',
   'fleetRenew',

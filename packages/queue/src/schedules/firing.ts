@@ -71,7 +71,7 @@ export function createFiring(deps: FiringDeps): Firing {
     await checkNamedWebhooks({ client, keys }, tenant, [{ id: spec.webhook, path: 'job.webhook' }])
     await admission.admit({ tenant, spec })
     const id = newJobId()
-    const [word, detail = ''] = await runScript(client, 'fleetTick', keys.job(id), [
+    const [word, detail = '', held] = await runScript(client, 'fleetTick', keys.job(id), [
       prefix,
       id,
       tenant,
@@ -90,7 +90,7 @@ export function createFiring(deps: FiringDeps): Firing {
     if (word === 'known') return { outcome: 'known' }
     if (word !== 'created') return { outcome: 'void' }
     // Not in the queue until the other was asked to end, so that the two are beside each other as shortly as can be.
-    await placement.place({ id, tenant, spec })
+    await placement.place({ id, tenant, spec, held: held === 'held' })
     return { outcome: 'enqueued', jobId: id }
   }
 
@@ -100,7 +100,8 @@ export function createFiring(deps: FiringDeps): Firing {
       const { tenant, lastJob } = record
       if (lastJob === undefined || (await client.zscore(keys.unplaced, lastJob)) === null) return
       const spec = await completeSpec({ client, keys, signer }, tenant, specOf(signer, scheduleId, record))
-      await placement.place({ id: lastJob, tenant, spec })
+      const held = (await client.hexists(keys.job(lastJob), 'hold')) === 1
+      await placement.place({ id: lastJob, tenant, spec, held })
     },
     async note({ tenant }, { scheduleId, at, timing }, outcome, cause) {
       const error = cause === undefined ? '' : JSON.stringify(errorOf(cause))

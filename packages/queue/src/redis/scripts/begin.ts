@@ -21,6 +21,7 @@ const APART_MS = 1_000
  * - `sealed` + end event: it had ended, or ends now because it was cancelled or lost its last worker;
  * - `early` + ms: it is not due yet;
  * - `apart` + ms: it is a suspect;
+ * - `held`: another turn of its session is before it;
  * - `run` + attempt, failures, seq, createdAt, queueMs, USD spent before, model round trips of failed attempts,
  *   millionths of a USD that its session may still spend or empty.
  */
@@ -92,6 +93,8 @@ if refused or (budget and budget <= 0) then
   seal('failed', seq, json, now, retention, fault.code)
   return { 'sealed', json }
 end
+if r[15] and await_turn(r[15], now) then return { 'held' } end
+forget_hold(ID)
 attempt = attempt + 1
 move(tenant, state, 'active')
 if r[15] then redis.call('HSET', session_key(r[15]), 'worker', ARGV[4]) end

@@ -1,6 +1,6 @@
 /**
  * Lua: writes the record of a new job with its `queued` event and its index entries, for `ENQUEUE` and `TICK`.
- * `from`: where in ARGV its further fields begin, in pairs.
+ * `from`: where in ARGV its further fields begin, in pairs. It returns whether the job is held.
  */
 export const CREATE_JOB = `
 local function create_job(tenant, delay, batch, session, from)
@@ -26,6 +26,7 @@ local function create_job(tenant, delay, batch, session, from)
   redis.call('ZADD', P .. ':unplaced', int(now), ID)
   redis.call('SADD', P .. ':tenants', tenant)
   append(1, '[' .. event('queued', 0, 1, now, {}) .. ']')
+  return session ~= '' and await_turn(session, now)
 end
 `
 
@@ -34,7 +35,7 @@ end
  *
  * ARGV[3] tenant, [4] delay ms, [5] hash of the idempotency key or empty, [6] hash of the spec, [7] how long the
  * idempotency key is kept, ms, [8] batch or empty, [9] session or empty, [10...] further fields of the record, in pairs.
- * Answers `created` + job id + the count of the tide, or `known` + job id when the key had already made a job, or `mismatch` + job id when it was made
+ * Answers `created` + job id + the count of the tide + `held` or empty, or `known` + job id when the key had already made a job, or `mismatch` + job id when it was made
  * from another spec; or why the session takes no further turn: `no_session`, `session_closed`, `session_error`, `session_full`.
  */
 export const ENQUEUE = `${CREATE_JOB}
@@ -52,9 +53,9 @@ if refused then return { refused } end
 if ARGV[5] ~= '' then
   redis.call('SET', P .. ':idem:' .. tenant .. ':' .. ARGV[5], ID .. ' ' .. ARGV[6], 'PX', ARGV[7])
 end
-create_job(tenant, delay, batch, session, 10)
+local held = create_job(tenant, delay, batch, session, 10)
 -- The caller remembers it with the job: see scripts/tide.
-return { 'created', ID, int(redis.call('HINCRBY', P .. ':reaper', 'tide', 1)) }
+return { 'created', ID, int(redis.call('HINCRBY', P .. ':reaper', 'tide', 1)), held and 'held' or '' }
 `
 
 /**

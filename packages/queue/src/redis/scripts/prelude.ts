@@ -1,5 +1,6 @@
 import { JOB_STATES, JOB_TRANSITIONS } from '@claude-fleet/core'
 import { LATENCY_BOUNDS_MS } from '../../admin/histogram.js'
+import { HOLDING } from './holding.js'
 import { TRANSCRIPT } from './mirror.js'
 import { SESSIONS } from './sessions.js'
 import { WEBHOOKS } from './webhooks.js'
@@ -58,6 +59,7 @@ local function observe(name, ms)
 end
 
 ${SESSIONS}
+${HOLDING}
 -- The only writer of a job's state.
 local function move(tenant, from, to)
   if not LEGAL[from][to] then error('a job cannot go from ' .. from .. ' to ' .. to) end
@@ -125,6 +127,8 @@ local function seal(state, seq, json, now, retention, code, first_text)
   tell_end(tenant, state, now, code)
   end_transcript(r[7], state, int(tonumber(field('attempt'))))
   if r[7] then session_leave(r[7], state, now) end
+  forget_hold(ID)
+  if r[7] then next_turn(r[7]) end
   add('ended:' .. state .. ':' .. code, 1)
   observe('firstText', first_text)
   observe('total', total)

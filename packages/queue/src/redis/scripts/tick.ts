@@ -23,7 +23,7 @@ end
  * ARGV[3] tenant, [4] delay ms of the job, [5] its session or empty, [6] schedule, [7] the time, ms, [8] `cron` or
  * `manual`, [9] which times of the schedule this is one of (`timing`; manual: empty), [10...] further fields of the job's
  * record, in pairs.
- * Answers `created` + the job that is to be cancelled for it or empty; `known` + the same: it was dealt with; `skipped` +
+ * Answers `created` + the job that is to be cancelled for it or empty + `held` or empty; `known` + the same: it was dealt with; `skipped` +
  * the job that has not ended;
  * `void`: the schedule was paused or has other times now; `gone`; or why the session takes no further turn, as `ENQUEUE` does.
  */
@@ -49,12 +49,12 @@ if last and last[1] and not last[2] then
 end
 local refused = ARGV[5] ~= '' and session_fault(ARGV[3], ARGV[5])
 if refused then return { refused } end
-create_job(ARGV[3], tonumber(ARGV[4]), '', ARGV[5], 10)
+local held = create_job(ARGV[3], tonumber(ARGV[4]), '', ARGV[5], 10)
 redis.call('HSET', JOB, 'schedule', ARGV[6])
 redis.call('HSET', schedule, 'lastJob', ID, 'lastRunAt', int(run.recordedAt))
 run.outcome, run.jobId = 'enqueued', ID
 push_run(runs, run)
-return { 'created', run.replaced or '' }
+return { 'created', run.replaced or '', held and 'held' or '' }
 `
 
 /**
