@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { createRandom } from '../support/random.js'
 import type { FaultCase } from './cases/case.js'
 import { CANCEL_CASES } from './cases/cancel.js'
+import { DEPLOY_CASES } from './cases/deploy.js'
 import { CLAUDE_CASES } from './cases/claude.js'
 import { REDIS_CASES } from './cases/redis.js'
 import { WORKER_CASES } from './cases/worker.js'
@@ -18,8 +19,8 @@ const report = process.env['FAULT_REPORT']
 const seed = Number(process.env['FAULT_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const only = process.env['FAULT_ONLY']
 
-const cases = [...WORKER_CASES, ...REDIS_CASES, ...CLAUDE_CASES, ...CANCEL_CASES].filter(({ name, long = false }) =>
-  only === undefined ? all || !long : name.includes(only),
+const cases = [...WORKER_CASES, ...REDIS_CASES, ...CLAUDE_CASES, ...CANCEL_CASES, ...DEPLOY_CASES].filter(
+  ({ name, long = false }) => (only === undefined ? all || !long : name.includes(only)),
 )
 
 describe.concurrent(`faults (seed ${seed}, ${availableParallelism()} cores)`, () => {

@@ -1,3 +1,4 @@
+import { connectRedis } from '@claude-fleet/queue'
 import type { Acked, Rig } from '../rig/rig.js'
 import { pause, streaming, type FaultCase } from './case.js'
 import { allEnded, allStarted } from './worker.js'
@@ -59,6 +60,67 @@ export const REDIS_CASES: FaultCase[] = [
       jobs.push(await rig.enqueue(streaming(100)))
       await allEnded(rig, jobs)
       return Date.now() - overAt
+    },
+  },
+  {
+    name: 'Redis restarted in order',
+    injection: 'SHUTDOWN of Redis, started again on its data after 1 s',
+    long: true,
+    extraStarts: 0,
+    async run(rig, random) {
+      const jobs = await underLoad(rig, 6_000)
+      await pause(random(2_000))
+      await rig.restartRedis(1_000)
+      const backAt = Date.now()
+      await allEnded(rig, jobs)
+      return Date.now() - backAt
+    },
+  },
+  {
+    name: 'Redis out of memory for 10 s',
+    injection: 'maxmemory set below what is used while jobs run and others wait',
+    long: true,
+    extraStarts: 0,
+    async run(rig) {
+      const running = await underLoad(rig, 5_000)
+      const waiting = await Promise.all(Array.from({ length: 6 }, () => rig.enqueue(streaming(100))))
+      await rig.command('CONFIG', 'SET', 'maxmemory', '1')
+      const fullAt = Date.now()
+      const refused = await rig.client.enqueue({ prompt: 'one more' }).catch((error: unknown) => error)
+      if (!(refused instanceof Error) || !refused.message.includes('out of memory'))
+        throw new Error('a Redis without memory took a job')
+      // What runs ends, also while nothing new may come in.
+      await allEnded(rig, running)
+      await pause(Math.max(0, fullAt + 10_000 - Date.now()))
+      await rig.command('CONFIG', 'SET', 'maxmemory', '0')
+      const freeAt = Date.now()
+      await allEnded(rig, waiting)
+      return Date.now() - freeAt
+    },
+  },
+  {
+    name: '200 clients lost at once',
+    injection: 'RST on 200 connections at one moment (TCP proxy)',
+    long: true,
+    extraStarts: 0,
+    withinMs: 10_000,
+    async run(rig) {
+      const { line } = await rig.startWorker('first')
+      const url = rig.redisUrl(line.port)
+      const clients = await Promise.all(
+        Array.from({ length: 200 }, () => connectRedis({ url, name: 'one-of-200', mode: 'api' })),
+      )
+      line.reset()
+      const lostAt = performance.now()
+      await rig.until('all are back', async () =>
+        (await Promise.allSettled(clients.map((client) => client.ping()))).every(
+          ({ status }) => status === 'fulfilled',
+        ),
+      )
+      const ms = performance.now() - lostAt
+      await allEnded(rig, [await rig.enqueue(streaming(100))])
+      await Promise.all(clients.map((client) => client.close()))
+      return ms
     },
   },
 ]

@@ -51,6 +51,8 @@ export interface Rig extends AsyncDisposable {
   crashRedis(awayMs: number): Promise<void>
   /** Ends it in order and starts it again, `awayMs` later. */
   restartRedis(awayMs: number): Promise<void>
+  /** Address of Redis behind a line at `port`. */
+  redisUrl(port: number): string
   /** Sends one command to Redis, as an administrator would; the raw answer. No word may hold a blank. */
   command(...words: string[]): Promise<string>
   /** Pids of the daemons that fake claudes have left. */
@@ -171,6 +173,7 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
       await pause(awayMs)
       redis = await startRedis({ dataDir, port, password, persistence: true })
     },
+    redisUrl: (at) => `redis://:${password}@127.0.0.1:${at}`,
     command: (...words) => askRedis({ port, password }, words.join(' ')),
     async daemons() {
       const text = await readFile(pids, 'utf8').catch(() => '')

@@ -37,7 +37,7 @@ export async function connectRedis({ url, name, log, mode }: ConnectOptions): Pr
     // BullMQ's blocking connection is a duplicate of this one and must never give up.
     maxRetriesPerRequest: null,
     connectTimeout: CONNECT_MS,
-    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), MAX_RECONNECT_MS),
+    retryStrategy: reconnectMs,
     ...(mode === 'api'
       ? { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, commandTimeout: API_COMMAND_MS }
       : {}),
@@ -57,6 +57,12 @@ export async function connectRedis({ url, name, log, mode }: ConnectOptions): Pr
     throw new FleetError('UNAVAILABLE', `Redis cannot be reached: ${reason(lastFault ?? cause)}`, { cause })
   }
   return register(client, log)
+}
+
+/** Up to half of it is chance: clients that were lost at one moment must not come back at one. */
+function reconnectMs(times: number): number {
+  const most = Math.min(50 * 2 ** Math.min(times, 10), MAX_RECONNECT_MS)
+  return Math.round(most * (0.5 + Math.random() / 2))
 }
 
 /** The client behind a connection, for this package alone. */
