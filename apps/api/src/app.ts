@@ -9,7 +9,7 @@ import {
   type AuditLog,
   type SseOptions,
 } from '@claude-fleet/http'
-import type { Admin, EventReader, Producer, Schedules, Webhooks } from '@claude-fleet/queue'
+import type { Admin, EventReader, Producer, Schedules, Sessions, Webhooks } from '@claude-fleet/queue'
 import express, { type Express, type Request, type RequestHandler } from 'express'
 import helmet from 'helmet'
 import type { Logger } from 'pino'
@@ -21,6 +21,7 @@ import { createMetrics } from './metrics/metrics.js'
 import { addFleetRoutes } from './routes/fleet.js'
 import { addJobRoutes } from './routes/jobs.js'
 import { addScheduleRoutes } from './routes/schedules.js'
+import { addSessionRoutes } from './routes/sessions.js'
 import { addServiceRoutes } from './routes/service.js'
 import { addWebhookRoutes } from './routes/webhooks.js'
 import type { AddressPolicy } from './webhooks/address.js'
@@ -30,6 +31,7 @@ export interface AppDeps {
   reader: EventReader
   admin: Admin
   schedules: Schedules
+  sessions: Sessions
   webhooks: Webhooks
   /** Where webhooks may be sent. */
   addresses: AddressPolicy
@@ -61,6 +63,7 @@ export function createApp(deps: AppDeps, options: AppOptions): Express {
   // Before any route below it: without a key nothing is told of what is there, and no body is read.
   app.use('/v1', authenticate(deps.ring, deps.allowance), auditRequests(deps.audit, whoOf))
   addJobRoutes(app, { ...deps, streamOpened: metrics.streamOpened }, options)
+  addSessionRoutes(app, deps.sessions, options)
   addScheduleRoutes(app, deps.schedules, options)
   addWebhookRoutes(app, deps)
   addFleetRoutes(app, deps.admin)

@@ -8,6 +8,7 @@ import {
   createEventReader,
   createProducer,
   createSchedules,
+  createSessions,
   createWebhooks,
   type Courier,
 } from '@claude-fleet/queue'
@@ -63,6 +64,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
       reader: createEventReader(queue, settings),
       admin: createAdmin(queue, settings),
       schedules: createSchedules(queue, settings),
+      sessions: createSessions(queue, settings),
       webhooks: createWebhooks(queue, { prefix: settings.prefix, secretKeys: settings.webhooks.secretKeys }),
       addresses,
       ring,
@@ -94,6 +96,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
           delivery?.stop(DELIVERY_STOP_MS),
           deps.producer.close(),
           deps.schedules.close(),
+          deps.sessions.end(),
           deps.reader.close(),
           deps.admin.close(),
         ])

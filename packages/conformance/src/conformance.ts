@@ -45,6 +45,8 @@ export function createConformance(document: OpenApiDocument): Conformance {
   function faultsOfBody({ at, media, type }: { at: string; media: object; type: string }, body: string): string[] {
     if (type === 'text/event-stream')
       return streamFaults(body, (event) => shapes.faultsOf(pointer(at, 'schema'), event))
+    // Lines of JSON are no JSON document, and there may be none of them.
+    if (type === 'application/x-ndjson') return []
     if (!type.endsWith('json')) return 'schema' in media && body === '' ? ['the body is empty'] : []
     return shapes.faultsOf(pointer(at, 'schema'), parse(body))
   }

@@ -136,6 +136,7 @@ export {
   type ScheduleView,
 } from './schedule.js'
 export {
+  claudeIdOf,
   CONVERSATION_FIELDS,
   conversationSchema,
   LABEL_PATTERN,
@@ -146,6 +147,7 @@ export {
   sessionPageSchema,
   sessionSpecSchema,
   sessionViewSchema,
+  transcriptRows,
   type Conversation,
   type SessionImport,
   type SessionImportInput,
@@ -157,7 +159,7 @@ export {
   type SessionView,
 } from './session.js'
 export { checkSchema, runChecks, shellWord, type Check, type CheckLimit, type CheckStatus } from './check.js'
-export { findPolicyFault, type PolicyFault } from './policy.js'
+export { findPolicyFault, type PolicyFault, type PolicySubject } from './policy.js'
 export {
   invalidInput,
   parseBatch,
@@ -167,6 +169,7 @@ export {
   parseSchedule,
   parseSchedulePatch,
   parseSession,
+  parseSessionImport,
   refuseHostileJson,
 } from './input.js'
 export { parseSecretKeys } from './settings/values.js'

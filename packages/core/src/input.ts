@@ -5,7 +5,13 @@ import { IDEMPOTENCY_KEY_PATTERN, isPromptTooLong, jobSpecSchema, type JobSpec }
 import { findJsonFault } from './json.js'
 import { LIMITS } from './limits.js'
 import { schedulePatchSchema, scheduleSpecSchema, type SchedulePatch, type ScheduleSpec } from './schedule.js'
-import { CONVERSATION_FIELDS, sessionSpecSchema, type SessionSpec } from './session.js'
+import {
+  CONVERSATION_FIELDS,
+  sessionImportSchema,
+  sessionSpecSchema,
+  type SessionImport,
+  type SessionSpec,
+} from './session.js'
 
 /**
  * The checks of what callers send. The API makes them, and so does the client before it sends anything, so that both
@@ -23,6 +29,11 @@ export function parseJob(body: unknown): JobSpec {
 /** A named session. Throws FleetError `INVALID_REQUEST`. */
 export function parseSession(body: unknown): SessionSpec {
   return parseInput(sessionSpecSchema, body)
+}
+
+/** A session with the memory that it brings. Throws as `parseSession` does. */
+export function parseSessionImport(body: unknown): SessionImport {
+  return parseInput(sessionImportSchema, body)
 }
 
 /** The jobs of a batch `{jobs: [...]}`, in order. Throws as `parseJob` does. */

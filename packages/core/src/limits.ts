@@ -50,8 +50,8 @@ export const LIMITS = {
   sessionTtlMinMs: MINUTE_MS,
   sessionTtlMs: 365 * DAY_MS,
   labels: 16,
-  /** Of an exported transcript, unpacked, and so of a request that brings one back. */
-  transcriptBytes: 64 * MIB,
+  /** A transcript that is brought from elsewhere, with the options of its session. */
+  importBodyBytes: 16 * MIB,
   /** Schedules of one tenant. */
   schedules: 1_000,
   /** What is kept of the past of one schedule: this many of its times. */

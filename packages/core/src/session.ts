@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { JOB_ERROR_CODES } from './errors.js'
 import { budgetUsd, conversationShape, metadataSchema, SESSION_ID_PATTERN, wholeNumber } from './job.js'
+import { findJsonFault } from './json.js'
 import { DEFAULTS, LIMITS } from './limits.js'
 import { usageSchema } from './result.js'
 
@@ -120,7 +121,49 @@ export type SessionPage = z.infer<typeof sessionPageSchema>
 export const sessionImportSchema = z.strictObject({
   ...givenConversation.shape,
   ...ownShape,
-  transcript: z.string().min(1).describe('The lines of an export, `GET /v1/sessions/:id/transcript`.'),
+  transcript: z
+    .string()
+    .superRefine((text, context) => {
+      const fault = transcriptFault(text)
+      if (fault !== undefined) context.addIssue(fault)
+    })
+    .describe('The lines of an export, `GET /v1/sessions/:id/transcript`.'),
 })
 export type SessionImport = z.output<typeof sessionImportSchema>
 export type SessionImportInput = z.input<typeof sessionImportSchema>
+
+const rowSchema = z.looseObject({ type: z.string(), sessionId: z.uuid().optional() })
+
+/** The lines of a transcript, without empty ones. */
+export function transcriptRows(text: string): string[] {
+  return text.split('\n').filter((row) => row.trim() !== '')
+}
+
+/** The id that claude gave the conversation of these lines. Undefined: they are none. */
+export function claudeIdOf(rows: readonly string[]): string | undefined {
+  for (const row of rows) {
+    const id = rowSchema.safeParse(parseRow(row)).data?.sessionId
+    if (id !== undefined) return id
+  }
+  return undefined
+}
+
+function transcriptFault(text: string): string | undefined {
+  const rows = transcriptRows(text)
+  const ids = new Set<string>()
+  for (const [at, row] of rows.entries()) {
+    const value = parseRow(row)
+    const parsed = rowSchema.safeParse(value)
+    if (!parsed.success || findJsonFault(value) !== undefined) return `line ${at + 1} is no line of a transcript`
+    if (parsed.data.sessionId !== undefined) ids.add(parsed.data.sessionId)
+  }
+  return ids.size === 1 ? undefined : 'must be the lines of one conversation'
+}
+
+function parseRow(row: string): unknown {
+  try {
+    return JSON.parse(row)
+  } catch {
+    return undefined
+  }
+}

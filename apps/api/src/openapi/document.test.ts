@@ -5,7 +5,7 @@ import { createKeyRing } from '../access/keys.js'
 import { createApp } from '../app.js'
 import { OPERATIONS } from '../routes/service.js'
 import { QUIET, startTestApi, type TestApi } from '../testing/api.js'
-import { CONTRACT, NOT_SERVED_YET, STATS_ROWS } from '../testing/contract.js'
+import { CONTRACT, STATS_ROWS } from '../testing/contract.js'
 import { startTestRedis } from '../testing/redis.js'
 import { createDocument, type DocumentedResponse, type OpenApiDocument } from './document.js'
 import { errorCodesOf } from './operation.js'
@@ -42,15 +42,6 @@ test('every call and every answer of the contract is in the document, and no oth
   for (const [call, statuses] of Object.entries(CONTRACT)) {
     const told = Object.keys(documented.get(call)?.responses ?? {}).map(Number)
     expect({ call, missing: statuses.filter((status) => !told.includes(status)) }).toEqual({ call, missing: [] })
-  }
-})
-
-test('what the contract has and nobody has built is neither documented nor served', async () => {
-  for (const call of NOT_SERVED_YET) {
-    const [method = '', path = ''] = call.split(' ')
-    expect(documentedCalls().map((one) => one.call)).not.toContain(call)
-    const reply = await api.ask(path.replace('{id}', `s_${'a'.repeat(26)}`), { method })
-    expect({ call, status: reply.status }).toEqual({ call, status: 404 })
   }
 })
 

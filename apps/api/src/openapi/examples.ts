@@ -10,6 +10,8 @@ import {
   type ScheduleInput,
   type ScheduleRun,
   type ScheduleView,
+  type SessionInput,
+  type SessionView,
   type Stats,
   type WebhookInput,
   type WebhookView,
@@ -125,6 +127,37 @@ const run: ScheduleRun = {
   jobId: ID,
 }
 
+const SESSION_ID = 's_abcdefghijklmnopqrstuvwxyz'
+const sessionRequest: SessionInput = {
+  cwd: 'project',
+  model: 'sonnet',
+  permissionMode: 'plan',
+  allowedTools: ['Read', 'Grep'],
+  metadata: { ticket: 'OPS-7' },
+}
+const session: SessionView = {
+  id: SESSION_ID,
+  state: 'idle',
+  turns: 2,
+  queued: 0,
+  costUsd: 0.0246,
+  usage: USAGE,
+  createdAt: CREATED,
+  updatedAt: CREATED + 60_000,
+  expiresAt: CREATED + 60_000 + 7 * DAY_MS,
+  ttlMs: 7 * DAY_MS,
+  worker: 'host-1',
+  transcriptBytes: 4_312,
+  labels: [],
+  metadata: { ticket: 'OPS-7' },
+}
+const transcript = [
+  { type: 'user', sessionId: result.sessionId, message: { role: 'user', content: 'Read the README' } },
+  { type: 'assistant', sessionId: result.sessionId, message: { role: 'assistant', content: [] } },
+]
+  .map((row) => `${JSON.stringify(row)}\n`)
+  .join('')
+
 const worker: WorkerView = {
   id: 'host-1',
   host: 'host-1.example',
@@ -223,6 +256,21 @@ export const EXAMPLES = {
   retriedJob,
   batchReply,
   jobPage,
+  sessionRequest,
+  forkRequest: { fork: SESSION_ID } satisfies SessionInput,
+  session: {
+    ...session,
+    options: {
+      cwd: 'project',
+      model: 'sonnet',
+      permissionMode: 'plan',
+      credential: 'default',
+      allowedTools: ['Read', 'Grep'],
+    },
+  } satisfies SessionView,
+  sessionPage: { items: [session] },
+  transcript,
+  sessionImport: { cwd: 'project', transcript },
   scheduleRequest,
   schedule,
   schedulePage: { items: [schedule] },

@@ -39,6 +39,7 @@ export interface Reply {
 
 export const TAGS = {
   jobs: 'Prompts, from being enqueued to their one outcome.',
+  sessions: 'Conversations that go on over many jobs and outlive the worker that ran them.',
   schedules: 'Prompts that come again at the times of a cron expression.',
   webhooks: 'Addresses that are told when jobs end, by the Standard Webhooks specification.',
   fleet: 'The workers and the figures.',

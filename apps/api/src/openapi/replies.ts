@@ -38,14 +38,19 @@ const MEANINGS: Partial<Record<ErrorCode, string>> = {
     'The key lacks the scope, the operator does not allow it, or (without keys) `Host` or `Origin` is foreign.',
   NOT_FOUND: 'There is none, or it is of another tenant.',
   METHOD_NOT_ALLOWED: 'This path has no such method; `Allow` names those it has.',
-  CONFLICT: 'Its state does not allow it: its job has not ended, it is disabled, or there are as many as there may be.',
+  CONFLICT:
+    'Its state does not allow it: its job or turn has not ended, it is disabled, or there are as many as there may be.',
   PAYLOAD_TOO_LARGE: 'The body, or a prompt in it, is too long.',
   UNSUPPORTED_MEDIA_TYPE: 'The body is not `application/json` in UTF-8.',
   IDEMPOTENCY_MISMATCH: 'The `Idempotency-Key` was used with another body.',
   TOO_MANY_REQUESTS: 'Too much at once; try again later.',
+  SESSION_CLOSED: 'The session is closed (`SESSION_CLOSED`), or the state does not allow it (`CONFLICT`).',
   INTERNAL: 'It failed here; `requestId` finds the reason in the log.',
   UNAVAILABLE: 'Redis cannot be reached or is out of memory (`detail` says so), or the server stops; try again.',
 }
+
+/** Codes with one status, of which the document can have one reply: it is named by the first. */
+const BESIDE: Partial<Record<ErrorCode, readonly ErrorCode[]>> = { SESSION_CLOSED: ['CONFLICT'] }
 
 const ERROR_HEADERS: Partial<Record<ErrorCode, string>> = {
   UNAUTHENTICATED: 'www-authenticate',
@@ -98,12 +103,17 @@ function problemResponse(code: ErrorCode): object {
       [PROBLEM_TYPE]: {
         schema: {
           ...refOf(problemSchema),
-          properties: { status: { const: HTTP_STATUSES[code] }, code: { const: code } },
+          properties: { status: { const: HTTP_STATUSES[code] }, code: codeSchema(code) },
         },
         example: code === 'INVALID_REQUEST' ? EXAMPLES.problem : problem,
       },
     },
   }
+}
+
+function codeSchema(code: ErrorCode): object {
+  const beside = BESIDE[code]
+  return beside === undefined ? { const: code } : { enum: [code, ...beside] }
 }
 
 function headersOf(names: readonly string[]): Record<string, object> {

@@ -5,10 +5,15 @@ import {
   parseJob,
   parseSchedule,
   parseSchedulePatch,
+  parseSession,
+  parseSessionImport,
   type JobPolicy,
   type JobSpec,
+  type PolicySubject,
   type SchedulePatch,
   type ScheduleSpec,
+  type SessionImport,
+  type SessionSpec,
 } from '@claude-fleet/core'
 import type { Request } from 'express'
 
@@ -43,15 +48,32 @@ export function schedulePatch(body: object, policy: JobPolicy): SchedulePatch {
   return patch
 }
 
+/** The session of a `POST /v1/sessions`. Throws as `jobInput` does. */
+export function sessionInput(body: object, policy: JobPolicy): SessionSpec {
+  const spec = parseSession(body)
+  refuseByPolicy([{ spec, path: '' }], policy)
+  return spec
+}
+
+/** The session of a `POST /v1/sessions/import`. Throws as `jobInput` does. */
+export function sessionImport(body: object, policy: JobPolicy): SessionImport {
+  const imported = parseSessionImport(body)
+  refuseByPolicy([{ spec: imported, path: '' }], policy)
+  return imported
+}
+
 /** A promise that is not kept must not be taken for kept: only what enqueues is safe to repeat. */
 export function refuseIdempotencyKey(req: Request): void {
   if (req.headers['idempotency-key'] === undefined) return
   throw invalidInput([
-    { path: 'Idempotency-Key', message: 'is honoured by POST /v1/jobs and POST /v1/jobs/batch only' },
+    {
+      path: 'Idempotency-Key',
+      message: 'is honoured by POST /v1/jobs, POST /v1/jobs/batch and POST /v1/sessions only',
+    },
   ])
 }
 
-function refuseByPolicy(items: { spec: JobSpec; path: string }[], policy: JobPolicy): void {
+function refuseByPolicy(items: { spec: PolicySubject; path: string }[], policy: JobPolicy): void {
   const found = items.flatMap(({ spec, path }) => {
     const fault = findPolicyFault(spec, policy)
     return fault === undefined ? [] : [{ ...fault, path: path + fault.path }]

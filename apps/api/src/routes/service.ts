@@ -7,6 +7,7 @@ import { serve, type Operations } from '../openapi/operation.js'
 import { fleetOperations } from '../openapi/operations/fleet.js'
 import { jobOperations } from '../openapi/operations/jobs.js'
 import { scheduleOperations } from '../openapi/operations/schedules.js'
+import { sessionOperations } from '../openapi/operations/sessions.js'
 import { serviceOperations } from '../openapi/operations/service.js'
 import { webhookOperations } from '../openapi/operations/webhooks.js'
 import { renderPage } from '../openapi/page/page.js'
@@ -14,6 +15,7 @@ import { renderPage } from '../openapi/page/page.js'
 /** Every operation that is served. */
 export const OPERATIONS: Operations = {
   ...jobOperations,
+  ...sessionOperations,
   ...scheduleOperations,
   ...webhookOperations,
   ...fleetOperations,

@@ -39,6 +39,7 @@ export async function startTestApi(
     auditLog: undefined,
     limits: { requestsPerSecond: 0, streams: 0 },
     webhooks: { secretKeys: [], allow: [] },
+    sessionTtlMs: 604_800_000,
     ...options.settings,
   }
   const service = await startApi(settings, { log: options.log ?? QUIET }, options)

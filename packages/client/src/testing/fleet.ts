@@ -61,6 +61,7 @@ export async function openTestFleet(redisUrl: string) {
     auditLog: undefined,
     limits: { requestsPerSecond: 0, streams: 0 },
     webhooks: { secretKeys: [randomBytes(32)], allow: ['127.0.0.1'] },
+    sessionTtlMs: 604_800_000,
   }
   let api: ApiService = await startApi(settings, { log: QUIET })
   const proxy = await startCheckingProxy(api.url, await readConformance(api.url))

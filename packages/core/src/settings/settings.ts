@@ -33,6 +33,8 @@ export interface ApiSettings extends QueueSettings {
   auditLog: string | undefined
   policy: JobPolicy
   webhooks: WebhookSettings
+  /** How long a session that does not say so is kept after its last turn, ms. */
+  sessionTtlMs: number
 }
 
 /** What one key may ask of one process of the API; 0: any number. */
@@ -117,6 +119,7 @@ export function readApiSettings(source: SettingsSource): ApiSettings {
     auditLog: read.FLEET_AUDIT_LOG,
     policy: jobPolicy(read),
     webhooks: { secretKeys: read.FLEET_WEBHOOK_KEY ?? [], allow: read.FLEET_WEBHOOK_ALLOW },
+    sessionTtlMs: read.FLEET_SESSION_TTL_MS,
   }
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ENV_NAME_PATTERN, PERMISSION_MODES, WORKER_ID_PATTERN, type PermissionMode } from '../job.js'
+import { DEFAULTS, LIMITS } from '../limits.js'
 import * as value from './values.js'
 
 /**
@@ -93,6 +94,12 @@ export const apiShape = {
   FLEET_API_STREAMS: value.wholeNumber(0, 1_000_000).default(1_000).meta({
     description: 'Event streams that one key may have open at one process of the API; past it `429`. 0: any number.',
   }),
+  FLEET_SESSION_TTL_MS: value
+    .wholeNumber(LIMITS.sessionTtlMinMs, LIMITS.sessionTtlMs)
+    .default(DEFAULTS.sessionTtlMs)
+    .meta({
+      description: 'How long a named session that does not say so is kept after its last turn, ms.',
+    }),
   FLEET_WEBHOOK_KEY: value.secretKeys.optional().meta({
     description:
       'Encrypts the secrets of webhooks in Redis. Of several keys the first encrypts and all decrypt, so that one can be replaced.',

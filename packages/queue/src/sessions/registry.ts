@@ -7,6 +7,7 @@ import {
   LIMITS,
   TENANT_PATTERN,
   type Conversation,
+  type SessionImport,
   type SessionListQuery,
   type SessionPage,
   type SessionSpec,
@@ -24,6 +25,7 @@ import { closeSession } from './closing.js'
 import { conversationOf, sessionRefusal } from './conversation.js'
 import { listSessions } from './listing.js'
 import { readSession, sessionView } from './record.js'
+import { exportRows, packMemory, writeMemory, type ImportedMemory } from './transcript.js'
 
 const CALL_MS = 5_000
 
@@ -45,6 +47,10 @@ export interface Sessions {
   get(tenant: string, id: string): Promise<SessionView | undefined>
   /** Newest first, without their options. */
   list(tenant: string, query: SessionListQuery): Promise<SessionPage>
+  /** A new session with a memory that was exported. Rejects as `create` does. */
+  import(tenant: string, imported: SessionImport): Promise<SessionView>
+  /** The lines of its memory, in pieces; none before its first turn and after its close. Undefined: no such session. */
+  export(tenant: string, id: string): Promise<AsyncIterable<string[]> | undefined>
   /** The running turn is cancelled, those that wait fail with `SESSION_CLOSED`, the memory goes. Does nothing the second time. */
   close(tenant: string, id: string): Promise<SessionView | undefined>
   /** Ends the connection's use; sessions stay. */
@@ -64,7 +70,7 @@ export function createSessions({ redis, log }: QueueDeps, options: SessionsOptio
   queue.on('error', () => undefined)
   const signer = createSigner(options.jobKeys)
 
-  async function create(tenant: string, spec: SessionSpec, key: string | undefined) {
+  async function create(tenant: string, spec: SessionSpec, key?: string, memory?: ImportedMemory) {
     if (!TENANT_PATTERN.test(tenant)) throw new FleetError('INVALID_REQUEST', 'the tenant is not a tenant name')
     const made = key === undefined ? undefined : await knownSession(tenant, spec, key)
     if (made !== undefined) return { session: made, created: false }
@@ -80,7 +86,10 @@ export function createSessions({ redis, log }: QueueDeps, options: SessionsOptio
       spec.fork ?? '',
       ...(await fieldsOf(tenant, id, spec)),
     ]
-    const [word, known = id] = await runScript(client, 'fleetSessionCreate', keys.session(id), args)
+    // First, as nobody knows the id yet: a session that is there has its memory.
+    if (memory !== undefined) await writeMemory(client, keys, id, memory)
+    const more = memory === undefined ? [] : ['turns', memory.turns, 'transcriptBytes', memory.chunk.length]
+    const [word, known = id] = await runScript(client, 'fleetSessionCreate', keys.session(id), [...args, ...more])
     if (word !== 'created' && word !== 'known') throw refusal(word, spec.fork ?? '')
     return { session: await viewOfKnown(tenant, known), created: word === 'created' }
   }
@@ -132,12 +141,23 @@ export function createSessions({ redis, log }: QueueDeps, options: SessionsOptio
     return found ? get(tenant, id) : undefined
   }
 
+  async function importSession(tenant: string, { transcript, ...spec }: SessionImport): Promise<SessionView> {
+    return (await create(tenant, spec, undefined, await packMemory(transcript))).session
+  }
+
+  async function exportSession(tenant: string, id: string): Promise<AsyncIterable<string[]> | undefined> {
+    const found = await readSession(client, keys, tenant, id)
+    return found === undefined ? undefined : exportRows(client, keys, id)
+  }
+
   const call = <T>(work: Promise<T>) => within(CALL_MS, work, 'Redis did not answer')
   return {
     create: (tenant, spec, { idempotencyKey } = {}) => call(create(tenant, spec, idempotencyKey)),
     get: (tenant, id) => call(get(tenant, id)),
     list: (tenant, query) => call(listSessions(client, keys, tenant, query)),
     close: (tenant, id) => call(close(tenant, id)),
+    import: (tenant, imported) => call(importSession(tenant, imported)),
+    export: (tenant, id) => call(exportSession(tenant, id)),
     async end() {
       await within(CALL_MS, queue.close(), 'the queue did not close').catch(() => undefined)
     },

@@ -45,7 +45,7 @@ export const eventsHeaderSchema = z.object({
   'Last-Event-ID': position.describe('As `after`, and wins over it: browsers send it when they reconnect.'),
 })
 
-const idempotencyHeaderSchema = z.object({
+export const idempotencyHeaderSchema = z.object({
   'Idempotency-Key': z
     .string()
     .regex(IDEMPOTENCY_KEY_PATTERN)
@@ -89,7 +89,7 @@ export const jobOperations = {
       },
       202: { ...jobReply('Enqueued.', EXAMPLES.waitingJob), headers: ['location'] },
     },
-    errors: ['IDEMPOTENCY_MISMATCH'],
+    errors: ['IDEMPOTENCY_MISMATCH', 'NOT_FOUND', 'SESSION_CLOSED'],
   },
   enqueueBatch: {
     method: 'post',
@@ -110,7 +110,7 @@ export const jobOperations = {
       200: batchReply('The batch that an earlier call with this key and these jobs made.'),
       202: batchReply('All enqueued; the ids are in the order of the jobs.'),
     },
-    errors: ['IDEMPOTENCY_MISMATCH'],
+    errors: ['IDEMPOTENCY_MISMATCH', 'NOT_FOUND', 'SESSION_CLOSED'],
   },
   listJobs: {
     method: 'get',
@@ -196,6 +196,6 @@ export const jobOperations = {
     scope: 'enqueue',
     params,
     replies: { 202: { ...jobReply('The new job.', EXAMPLES.retriedJob), headers: ['location'] } },
-    errors: ['CONFLICT'],
+    errors: ['SESSION_CLOSED'],
   },
 } as const satisfies Record<string, Operation>

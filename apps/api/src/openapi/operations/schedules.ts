@@ -37,7 +37,7 @@ export const scheduleOperations = {
       examples: { 'each morning': EXAMPLES.scheduleRequest },
     },
     replies: { 201: { ...scheduleReply('Created.'), headers: ['location'] } },
-    errors: ['CONFLICT'],
+    errors: ['NOT_FOUND', 'SESSION_CLOSED'],
   },
   listSchedules: {
     method: 'get',
@@ -79,7 +79,7 @@ export const scheduleOperations = {
       examples: { pause: EXAMPLES.schedulePatch },
     },
     replies: { 200: scheduleReply('As it is now.') },
-    errors: ['CONFLICT'],
+    errors: ['SESSION_CLOSED'],
   },
   deleteSchedule: {
     method: 'delete',
@@ -123,6 +123,6 @@ export const scheduleOperations = {
         content: { type: 'application/json', schema: jobViewSchema, example: EXAMPLES.scheduledJob },
       },
     },
-    errors: ['CONFLICT'],
+    errors: ['SESSION_CLOSED'],
   },
 } as const satisfies Record<string, Operation>

@@ -122,6 +122,9 @@ if parent ~= '' then
     forget_turn(to)
   end
 end
+-- An imported memory was written before, to go by itself.
+redis.call('PERSIST', transcript_of(ID))
+redis.call('PERSIST', transcript_of(ID) .. ':rows')
 redis.call('ZADD', P .. ':sessions:' .. tenant, int(now), ID)
 redis.call('HINCRBY', P .. ':session-counts', 'idle', 1)
 redis.call('SADD', P .. ':tenants', tenant)
