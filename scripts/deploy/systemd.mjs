@@ -6,7 +6,8 @@ import { basename, join } from 'node:path'
 import { durationMs, findGraceFaults, findSettingFaults, SAMPLES } from './settings.mjs'
 
 const CREDENTIALS = {
-  'redis-url': SAMPLES.redisUrl,
+  // No unit allows a Redis elsewhere without TLS.
+  'redis-url': SAMPLES.redisUrl.replace('redis://', 'rediss://'),
   'api-keys': SAMPLES.apiKeys,
   'admin-password': SAMPLES.password,
   'anthropic-api-key': SAMPLES.anthropicKey,

@@ -104,6 +104,7 @@ export async function startRig(options: { marks?: string; env?: Record<string, s
     const worker = startNode([CLAUDE_FLEET, 'worker'], {
       env: {
         REDIS_URL: `redis://:${password}@${host}:${line.port}`,
+        FLEET_REDIS_PLAINTEXT: 'allow',
         FLEET_WORKER_ID: id,
         FLEET_CONCURRENCY: '4',
         // The cases are about attempts: a process that is there belongs to one.

@@ -95,12 +95,12 @@ test.each([
   'unix:///run/redis.sock',
   'redis-sentinel://:pw@a:26379,b:26380/mymaster/2',
 ])('%s is an address of a Redis', (url) => {
-  expect(worker({ REDIS_URL: url }).redisUrl).toBe(url)
+  expect(worker({ REDIS_URL: url, FLEET_REDIS_PLAINTEXT: 'allow' }).redisUrl).toBe(url)
 })
 
 test('a secret may come from a file, whose last line break is not part of it', () => {
   expect(client({ FLEET_API_KEY_FILE: '/run/key' }, { '/run/key': `${SECRET}\n` }).apiKey).toBe(SECRET)
-  const redisUrl = `redis://:${SECRET}@host`
+  const redisUrl = `rediss://:${SECRET}@host`
   expect(client({ REDIS_URL_FILE: '/run/redis' }, { '/run/redis': `${redisUrl}\r\n` }).redisUrl).toBe(redisUrl)
 })
 
@@ -156,4 +156,26 @@ test('keys of webhooks are 32 bytes each, and a bad one is never quoted', () => 
     expect([fault.setting, fault.message.includes(SECRET)]).toEqual(['FLEET_WEBHOOK_KEY', false])
   }
   expect(faultOf(() => api({ FLEET_WEBHOOK_ALLOW: 'https://a.example' })).setting).toBe('FLEET_WEBHOOK_ALLOW')
+})
+
+test.each([
+  ['redis://u:pw@redis.internal:6379', false],
+  ['redis://10.0.0.7', false],
+  ['redis://127.0.0.1.evil.test', false],
+  ['redis://localhost.evil.test:6379', false],
+  ['redis-sentinel://127.0.0.1:26379,10.0.0.7:26379/main', false],
+  ['rediss://redis.internal', true],
+  ['redis://127.0.0.1:6379/3', true],
+  ['redis://:pw@localhost', true],
+  ['redis://[::1]:6379', true],
+  ['redis-sentinel://127.0.0.1:26379,localhost/main', true],
+  ['unix:///run/redis.sock', true],
+])('%s without TLS to another machine is refused unless it is allowed', (url, taken) => {
+  for (const read of [api, worker, client]) {
+    const fault = () => read({ REDIS_URL: url })
+    if (taken) expect(fault).not.toThrow()
+    else expect(fault).toThrow(/^REDIS_URL: names another machine without TLS/)
+    expect(() => read({ REDIS_URL: url, FLEET_REDIS_PLAINTEXT: 'allow' })).not.toThrow()
+  }
+  expect(() => client({ REDIS_URL: url, FLEET_URL: 'http://127.0.0.1:3000' })).not.toThrow()
 })

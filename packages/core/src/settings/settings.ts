@@ -167,6 +167,7 @@ function refuseBelowWorkspaces(read: {
 /** Settings of clients and of the command line. Throws SettingsError. */
 export function readClientSettings(source: SettingsSource): ClientSettings {
   const read = readSettings(clientShape, source, SECRETS)
+  if (read.FLEET_URL === undefined) refusePlaintext(read)
   return {
     url: read.FLEET_URL,
     apiKey: read.FLEET_API_KEY,
@@ -190,6 +191,17 @@ function readApiKeys(text: string | undefined, source: SettingsSource): ApiKey[]
   return keys
 }
 
+/** Prompts, results and the password go through it: on the way to another machine they are not to be read. */
+function refusePlaintext(read: { REDIS_URL?: string | undefined; FLEET_REDIS_PLAINTEXT?: 'allow' | undefined }): void {
+  const hosts = /^redis(?:-sentinel)?:\/\/(?:[^@/]*@)?([^/?#]*)/.exec(read.REDIS_URL ?? '')?.[1]?.split(',') ?? []
+  const names = hosts.map((host) => host.replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1'))
+  if (read.FLEET_REDIS_PLAINTEXT === 'allow' || names.every(isLoopback)) return
+  throw new SettingsError(
+    'REDIS_URL',
+    'names another machine without TLS; use rediss://, or set FLEET_REDIS_PLAINTEXT=allow where the network is yours alone',
+  )
+}
+
 /** The shared settings by their names in the code. */
 export function queueSettings(read: {
   REDIS_URL: string
@@ -197,7 +209,9 @@ export function queueSettings(read: {
   FLEET_LOG_LEVEL: string
   FLEET_RETENTION_MS: number
   FLEET_JOB_KEY?: Uint8Array[] | undefined
+  FLEET_REDIS_PLAINTEXT?: 'allow' | undefined
 }): QueueSettings {
+  refusePlaintext(read)
   return {
     redisUrl: read.REDIS_URL,
     prefix: read.FLEET_PREFIX,

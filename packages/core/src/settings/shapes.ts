@@ -12,12 +12,20 @@ import * as value from './values.js'
 const NEVER_ALLOWED_ENV =
   /^(BUN_|NODE_|LD_|DYLD_|ANTHROPIC_|CLAUDE_|AWS_|GOOGLE_|GIT_|MCP_|OTEL_|XDG_|BASH|SHELLOPTS$|PROMPT_COMMAND$|PS4$|ENV$|PATH$|HOME$|SHELL$|IFS$|TMPDIR$|IS_SANDBOX$|FLEET_|(HTTPS?|NO|ALL)_PROXY$|SSL_CERT_)/i
 
+const FLEET_REDIS_PLAINTEXT = z.enum(['allow'], { error: 'is not allow' }).optional().meta({
+  description:
+    'Lets REDIS_URL name another machine without TLS: prompts, results and the password then travel readable. For a network that is yours alone.',
+  allowed: '`allow`',
+  unset: 'another machine needs `rediss://`; exit 78',
+})
+
 /** What every part that speaks to Redis reads. */
 export const sharedShape = {
   REDIS_URL: value.redisUrl.meta({
     description: 'Redis that holds the jobs.',
     unset: 'exit 78; `up` and `demo` start a private one',
   }),
+  FLEET_REDIS_PLAINTEXT,
   FLEET_PREFIX: value.prefix.default('fleet').meta({
     description: 'Begins every key and channel in Redis. The same for all parts of a fleet.',
   }),
@@ -238,5 +246,6 @@ export const clientShape = {
     unset: 'exit 78 when FLEET_URL is not set either',
   }),
   FLEET_PREFIX: sharedShape.FLEET_PREFIX,
+  FLEET_REDIS_PLAINTEXT,
   FLEET_JOB_KEY: sharedShape.FLEET_JOB_KEY,
 }
