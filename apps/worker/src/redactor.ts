@@ -8,8 +8,8 @@ const PLAIN_NAME = /(_URL|_REGION|_MODEL|_PROJECT_ID|_PROFILE|_FILE|_CREDENTIALS
 
 /**
  * Makes the second line of defence for secrets: `claude` and its tools see the credential in their environment, so a
- * tool's output may hold it. Every string in a published value has each secret replaced by `[redacted]`. A secret
- * that arrives in pieces, over several deltas, is not found; the docs say so.
+ * tool's output may hold it. Every string in a published value has each secret replaced by `[redacted]`; what
+ * comes in pieces is put together first (`event-redactor.ts`).
  */
 export function createRedactor(environments: Iterable<Readonly<Record<string, string>>>): Redact {
   // The longest first: one secret may be the beginning of another.

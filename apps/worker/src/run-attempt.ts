@@ -1,6 +1,7 @@
 import { verdict, type ConversationState, type Lease, type SessionPool, type TurnFacts } from '@claude-fleet/claude'
 import type { AttemptOutcome, Claim, Log } from '@claude-fleet/queue'
 import { eventOf } from './event-of.js'
+import { createEventRedactor } from './event-redactor.js'
 import { holdWhileDoubtful } from './hold.js'
 import { openMemory, type Memory } from './memory/memory.js'
 import { completed, failed, failedBeforeTurn, limitsSpent, stopped, type Attempt } from './outcome.js'
@@ -14,6 +15,8 @@ export interface RunAttemptDeps {
   sessionSpec: SessionSpecSource
   /** Takes secrets out of what is published. */
   redact: Redact
+  /** Those secrets. */
+  secrets: readonly string[]
   log: Log
   /** Writes down what is said to and by claude. Undefined: nothing is. */
   traces?: Traces | undefined
@@ -88,13 +91,17 @@ async function publishTurn(lease: Lease, attempt: Attempt, memory: Memory, deps:
     maxTurns: maxTurns === undefined ? undefined : maxTurns - claim.spentTurns,
     maxBudgetUsd: maxBudgetUsd === undefined ? undefined : maxBudgetUsd - claim.spentUsd,
   })
+  const events = createEventRedactor(deps.redact, deps.secrets, claim.write)
   for await (const message of turn) {
-    if (message.type === 'end') return message.facts
+    if (message.type === 'end') {
+      events.end()
+      return message.facts
+    }
     if (message.type === 'text') attempt.firstTextAt ??= deps.now()
     if (message.type === 'spend') claim.spent(message)
     memory.said(message, lease.session)
     const body = eventOf(message, { worker: attempt.worker, start: lease.start })
-    if (body !== undefined) claim.write(deps.redact(body))
+    if (body !== undefined) events.push(body)
     // While the writer holds more than its bound the turn is not read: claude's pipe fills, and claude waits.
     await claim.drained()
   }

@@ -83,7 +83,8 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const tally = createTally()
     const environments = [...settings.credentials.values()].map((credential) => credential.env)
     const redact = createRedactor(environments)
-    const traces = await openTraces(settings, { redact, secrets: secretsOf(environments), log })
+    const secrets = secretsOf(environments)
+    const traces = await openTraces(settings, { redact, secrets, log })
     const start = await createSessionStarter({ claude, path, care, traceStart: traces !== undefined })
     const onSpareLost = (error: unknown) => log.warn({ err: error }, 'an idle claude process was lost; no job was')
     const onNotReusable = (why: string) => log.debug({ why }, 'a claude process that had served is not used again')
@@ -103,7 +104,13 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
       },
       { max: limit, spares, idleMs: settings.sessionIdleMs, parallelStarts, maxBytes: SESSION_MAX_BYTES },
     )
-    const attempts = { pool: timedAcquire(pool, tally), sessionSpec: createSessionSpecSource(settings), redact, traces }
+    const attempts = {
+      pool: timedAcquire(pool, tally),
+      sessionSpec: createSessionSpecSource(settings),
+      redact,
+      secrets,
+      traces,
+    }
     const run = createRunAttempt({ ...attempts, log, now: Date.now, random: Math.random }, { workerId })
     const { prefix, retentionMs, jobKeys } = settings
     if (jobKeys.length === 0) {
