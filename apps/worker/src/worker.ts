@@ -18,6 +18,7 @@ import {
   createJanitor,
   createTally,
   createTicker,
+  fingerprintOf,
   registerWorker,
   type Consumer,
   type Log,
@@ -31,6 +32,7 @@ import { createHealthFiles, type HealthFiles } from './health-files.js'
 import { capacityOf, SESSION_MAX_BYTES } from './host/capacity.js'
 import { readIntoPageCache } from './host/page-cache.js'
 import { readHostResources } from './host/resources.js'
+import { allParked } from './parked.js'
 import { createPauses } from './pauses.js'
 import { pinnedStart } from './pinned-start.js'
 import { watchRedis, type RedisWatch } from './redis-watch.js'
@@ -116,8 +118,17 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     if (jobKeys.length === 0) {
       log.warn({}, 'FLEET_JOB_KEY is not set: whoever can write Redis can run prompts here')
     }
+    const fingerprints = Object.fromEntries(
+      [...settings.credentials.values()].map(({ name, env }) => [name, fingerprintOf(env)]),
+    )
     const consumer = createConsumer(
-      { redis, log, run: loggedAttempt(run, log, { workerId }), admission: createCredentialGate(settings) },
+      {
+        redis,
+        log,
+        run: loggedAttempt(run, log, { workerId }),
+        admission: createCredentialGate(settings),
+        fingerprint: (name) => fingerprints[name],
+      },
       { prefix, workerId, concurrency: limit, retentionMs, jobKeys, events: settings.events },
     )
     watching = consumer
@@ -128,13 +139,14 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const ended = new Promise<void>((resolve) => (drained = resolve))
     const status = () =>
       statusOf({ claude, limit, consumer, pool, pausedReason: draining ? 'draining' : pauses.reason, settings })
-    const onBeat = ({ clockOffMs }: { clockOffMs: number }) => {
+    const onBeat = ({ clockOffMs, parked }: { clockOffMs: number; parked: ReadonlyMap<string, number> }) => {
+      pauses.set('credentials', allParked(Object.keys(fingerprints), parked))
       health?.beaten()
       clock.seen(clockOffMs)
     }
     const registration = await registerWorker(
       { redis, log, status, tally, onDrain: () => void stop().then(drained, drained), onBeat },
-      { prefix, workerId, host: hostname(), pid: process.pid },
+      { prefix, workerId, host: hostname(), pid: process.pid, fingerprints },
     )
     const janitor = createJanitor({ redis: commands, log }, { prefix, retentionMs })
     const ticker = createTicker({ redis, log }, { prefix, retentionMs, jobKeys })

@@ -41,6 +41,8 @@ export interface Keys {
   held: string
   /** Set: jobs that are to go on and were on their way into BullMQ's delayed set. */
   promote: string
+  /** Hash: the values of a credential, by fingerprint: until when each is parked, when a worker last had it. */
+  credential(name: string): string
   /** Sorted set by creation: records whose BullMQ job may not exist yet. */
   unplaced: string
   tenants: string
@@ -118,6 +120,7 @@ export function createKeys(prefix: string): Keys {
     due: `${prefix}:due`,
     held: `${prefix}:held`,
     promote: `${prefix}:promote`,
+    credential: (name) => `${prefix}:credential:${name}`,
     unplaced: `${prefix}:unplaced`,
     tenants: `${prefix}:tenants`,
     idempotency: (tenant, hash) => `${prefix}:idem:${tenant}:${hash}`,

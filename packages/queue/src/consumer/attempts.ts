@@ -2,6 +2,7 @@ import { NO_USAGE, type JobResult, type JobSpec } from '@claude-fleet/core'
 import { DelayedError, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { confirmHeld } from '../admission/holding.js'
+import { parkCredential } from '../admission/credentials.js'
 import { OPEN_GATE, type AdmissionGate } from '../admission/gate.js'
 import { newFence } from '../ids.js'
 import { isNewerEnvelope, openEnvelope } from '../jobs/envelope.js'
@@ -35,6 +36,7 @@ export interface AttemptsDeps {
   locks: () => Locks
   run: (claim: Claim) => Promise<AttemptOutcome>
   admission?: AdmissionGate | undefined
+  fingerprint?: ((credential: string) => string | undefined) | undefined
 }
 
 export interface AttemptsOptions {
@@ -153,11 +155,15 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     const decision = await admission.admit({ tenant, spec })
     // A job that has ended or is to end needs no admission: it goes on, to be told so.
     if (decision.type === 'hold' && !(await isEnding(held.id))) return { type: 'delay', ms: decision.ms }
+    const value = deps.fingerprint?.(spec.credential) ?? ''
     const beginAttempt = async (alone: boolean) => {
       const { workerId, retentionMs } = options
       const known = () => [keys.prefix, held.id, held.fence, workerId, spec.attempts, retentionMs, tenant, token()]
       return unlessFull(held, () =>
-        unlessLost(held, runScript(client, 'fleetBegin', keys.job(held.id), [...known(), alone ? '0' : '1'])),
+        unlessLost(
+          held,
+          runScript(client, 'fleetBegin', keys.job(held.id), [...known(), alone ? '0' : '1', value, spec.credential]),
+        ),
       )
     }
     let answer = await beginAttempt(false)
@@ -219,10 +225,23 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     }
     try {
       const { retentionMs } = options
+      await parkValue(job.spec.credential, outcome)
       return await settle({ client, keys, log, retentionMs }, held, writer, job.attempt, outcome)
     } finally {
       writer.close()
     }
+  }
+
+  /** Before the outcome is written, so that nobody who waits for this job's end begins another with that value. */
+  async function parkValue(name: string, outcome: AttemptOutcome): Promise<void> {
+    const fingerprint = deps.fingerprint?.(name)
+    if (outcome.type !== 'parked' || fingerprint === undefined) return
+    log.warn({ credential: name, fingerprint, resumesAt: outcome.resumesAt }, 'a credential has met its usage limit')
+    await within(
+      DISPOSE_MS,
+      parkCredential({ client, keys }, { name, fingerprint }, outcome),
+      'Redis did not answer',
+    ).catch((err: unknown) => log.warn({ err, credential: name }, 'a credential could not be parked for all workers'))
   }
 
   /** The job can never run: it is put away where people can look at it, and its record, if it has one, says so. */

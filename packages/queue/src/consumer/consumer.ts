@@ -33,6 +33,8 @@ export interface ConsumerDeps extends QueueDeps {
   /** Runs one attempt. Must settle soon after `claim.signal` aborts; what it throws counts as `INTERNAL`. */
   run: (claim: Claim) => Promise<AttemptOutcome>
   admission?: AdmissionGate | undefined
+  /** Names this worker's value of a credential: what `fingerprintOf` makes of it. Default: values are not looked at. */
+  fingerprint?: ((credential: string) => string | undefined) | undefined
 }
 
 type ConsumerState = 'new' | 'starting' | 'claiming' | 'held' | 'paused' | 'stopping' | 'stopped'

@@ -62,7 +62,13 @@ export function createPlacement({
 
 /** What of a spec goes into the record, in pairs. */
 export function recordFields(spec: JobSpec): string[] {
-  return ['metadata', JSON.stringify(spec.metadata), ...(spec.webhook === undefined ? [] : ['webhook', spec.webhook])]
+  return [
+    'metadata',
+    JSON.stringify(spec.metadata),
+    'credential',
+    spec.credential,
+    ...(spec.webhook === undefined ? [] : ['webhook', spec.webhook]),
+  ]
 }
 
 function bullJob(signer: Signer, { id, tenant, spec, held }: NewJob) {

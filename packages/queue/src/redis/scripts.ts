@@ -7,6 +7,7 @@ import { APPEND } from './scripts/append.js'
 import { BEAT } from './scripts/beat.js'
 import { BEGIN } from './scripts/begin.js'
 import { CANCEL } from './scripts/cancel.js'
+import { PARK } from './scripts/credentials.js'
 import { ENQUEUE, KEY_BATCH } from './scripts/enqueue.js'
 import { KEEP_PROMPT } from './scripts/keep-prompt.js'
 import { PROMOTE, RECHECK } from './scripts/holding.js'
@@ -35,6 +36,7 @@ const SCRIPTS = {
   fleetCancel: CANCEL,
   fleetKeepPrompt: KEEP_PROMPT,
   fleetAbandon: ABANDON,
+  fleetPark: PARK,
   fleetPromote: PROMOTE,
   fleetRecheck: RECHECK,
   fleetRipen: RIPEN,
@@ -73,6 +75,7 @@ const PASS_FULL: ReadonlySet<ScriptName> = new Set([
   'fleetCancel',
   'fleetKeepPrompt',
   'fleetAbandon',
+  'fleetPark',
   'fleetPromote',
   'fleetRecheck',
   'fleetRipen',

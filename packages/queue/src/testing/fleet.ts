@@ -56,11 +56,12 @@ export async function openFleet(url: string, options: { retentionMs?: number; pr
       log = QUIET,
       admission = OPEN_GATE,
       transcriptBytes = 1_000_000,
+      fingerprint = undefined as string | undefined,
     } = {},
   ): Promise<Consumer> {
     const own = await connectRedis({ url, name: workerId, mode: 'worker' })
     const consumer = createConsumer(
-      { redis: own, log, run, admission },
+      { redis: own, log, run, admission, fingerprint: () => fingerprint },
       { prefix, workerId, concurrency, transcriptBytes, retentionMs },
       timing,
     )

@@ -22,8 +22,9 @@ export interface RegistrationDeps extends QueueDeps {
   /**
    * Called whenever Redis has taken a heartbeat of this worker. `clockOffMs`: how far this host's clock is ahead of
    * Redis's at least (behind: negative); what the call itself took is not held against it.
+   * `parked`: which of its credentials have met their usage limit, until when, ms.
    */
-  onBeat?: (beat: { clockOffMs: number }) => void
+  onBeat?: (beat: { clockOffMs: number; parked: ReadonlyMap<string, number> }) => void
 }
 
 export interface RegistrationOptions {
@@ -31,6 +32,8 @@ export interface RegistrationOptions {
   workerId: string
   host: string
   pid: number
+  /** Its values of credentials, by name: what `fingerprintOf` makes of them. Default: none is told. */
+  fingerprints?: Readonly<Record<string, string>> | undefined
   /** Aborting it ends the wait for an older process's heartbeat to lapse. */
   signal?: AbortSignal | undefined
 }
@@ -60,7 +63,17 @@ export async function registerWorker(
   }
 
   async function say(text: string): Promise<string[]> {
-    const args = [options.prefix, workerId, instance, text, ttlMs, JSON.stringify(counted()), TALLY_KEPT_MS]
+    const args = [
+      options.prefix,
+      workerId,
+      instance,
+      text,
+      ttlMs,
+      JSON.stringify(counted()),
+      TALLY_KEPT_MS,
+      JSON.stringify(options.fingerprints ?? {}),
+      status().limit,
+    ]
     return within(CALL_MS, runScript(client, 'fleetBeat', keys.worker(workerId), args), 'Redis did not answer')
   }
 
@@ -69,7 +82,7 @@ export async function registerWorker(
     const before = Date.now()
     const words = await say(text)
     const after = Date.now()
-    if (words[0] === 'ok') onBeat?.({ clockOffMs: clockOff(Number(words[2]), before, after) })
+    if (words[0] === 'ok') onBeat?.({ clockOffMs: clockOff(Number(words[2]), before, after), parked: parkedOf(words) })
     return words
   }
 
@@ -137,6 +150,13 @@ export async function registerWorker(
       await say('').catch((err: unknown) => log.debug({ err }, 'the worker could not take itself off the list'))
     },
   }
+}
+
+/** Name and time by turns. */
+function parkedOf([, , , ...words]: readonly string[]): Map<string, number> {
+  const parked = new Map<string, number>()
+  for (let at = 0; at + 1 < words.length; at += 2) parked.set(words[at] ?? '', Number(words[at + 1]))
+  return parked
 }
 
 /** Redis looked at its clock at some moment between the two: only what neither of them explains is a difference. */

@@ -1,3 +1,5 @@
+import { BEGIN_CREDENTIAL } from './credentials.js'
+
 /** A job may begin this much before its time: clocks of Redis and of a worker tick apart. */
 const EARLY_MS = 250
 /** A job that has lost this many workers fails, whatever its attempts allow. */
@@ -14,18 +16,18 @@ const APART_MS = 1_000
  * that kills its workers dies by its last loss without taking along those it had run beside.
  *
  * ARGV[3] fence, [4] worker id, [5] attempts the job may have, [6] retention ms, [7] tenant, [8] lock token, [9] `1`: a
- * suspect may not begin here now.
+ * suspect may not begin here now, [10] fingerprint of the worker's value of the credential or empty, [11] its name.
  * Answers one of
  * - `unlocked`: BullMQ has given the job to another since;
  * - `missing`: no such record for this tenant;
  * - `sealed` + end event: it had ended, or ends now because it was cancelled or lost its last worker;
  * - `early` + ms: it is not due yet;
  * - `apart` + ms: it is a suspect;
- * - `held`: another turn of its session is before it;
+ * - `held`: another turn of its session is before it, or its credential is parked;
  * - `run` + attempt, failures, seq, createdAt, queueMs, USD spent before, model round trips of failed attempts,
  *   millionths of a USD that its session may still spend or empty.
  */
-export const BEGIN = `
+export const BEGIN = `${BEGIN_CREDENTIAL}
 local r = redis.call('HMGET', JOB, 'tenant', 'state', 'fence', 'seal', 'cancel', 'attempt', 'failures', 'seq', 'dueAt',
   'createdAt', 'delayMs', 'worker', 'losses', 'begunSeq', 'session')
 local tenant, state, attempt, failures, seq = r[1], r[2], tonumber(r[6]), tonumber(r[7]), tonumber(r[8])
@@ -94,7 +96,10 @@ if refused or (budget and budget <= 0) then
   return { 'sealed', json }
 end
 if r[15] and await_turn(r[15], now) then return { 'held' } end
+local unfit = credential_refusal(ARGV[11], ARGV[10], now)
+if unfit then return unfit end
 forget_hold(ID)
+if ARGV[11] then let_credential_go(ARGV[11], 1) end
 attempt = attempt + 1
 move(tenant, state, 'active')
 if r[15] then redis.call('HSET', session_key(r[15]), 'worker', ARGV[4]) end

@@ -26,7 +26,10 @@ local function create_job(tenant, delay, batch, session, from)
   redis.call('ZADD', P .. ':unplaced', int(now), ID)
   redis.call('SADD', P .. ':tenants', tenant)
   append(1, '[' .. event('queued', 0, 1, now, {}) .. ']')
-  return session ~= '' and await_turn(session, now)
+  if session ~= '' and await_turn(session, now) then return true end
+  local by = delay == 0 and closed_by(field('credential') or '', now)
+  if by then park_job(field('credential'), by, now) end
+  return by and true
 end
 `
 

@@ -15,6 +15,8 @@ local function hold(id, gate, now)
 end
 
 local function forget_hold(id)
+  local name = string.match(redis.call('HGET', P .. ':job:' .. id, 'hold') or '', '^credential:(.*)$')
+  if name then redis.call('ZREM', P .. ':held:credential:' .. name, id) end
   redis.call('HDEL', P .. ':job:' .. id, 'hold')
   redis.call('ZREM', HELD, id)
   redis.call('SREM', PROMOTE, id)

@@ -1,5 +1,6 @@
 import { JOB_STATES, JOB_TRANSITIONS } from '@claude-fleet/core'
 import { LATENCY_BOUNDS_MS } from '../../admin/histogram.js'
+import { CREDENTIALS } from './credentials.js'
 import { HOLDING } from './holding.js'
 import { TRANSCRIPT } from './mirror.js'
 import { SESSIONS } from './sessions.js'
@@ -96,6 +97,7 @@ local function event(kind, attempt, seq, now, extra)
   return cjson.encode(e)
 end
 
+${CREDENTIALS}
 local function bucket(key, name, ms)
   ms = tonumber(ms)
   if not ms or ms < 0 then return end
