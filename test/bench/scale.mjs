@@ -37,6 +37,16 @@ const log = { debug() {}, info() {}, warn() {}, error: console.error }
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-scale-'))
 const server = await startEmbeddedRedis({ dataDir: folder, cacheDir: join(tmpdir(), 'redis-server') })
+const CALLS = {
+  enqueue: ({ producer, spec }) => producer.enqueue({ tenant: 'acme', spec: { ...spec, delayMs: 86_400_000 } }),
+  'list of 50': ({ producer }) => producer.list('acme', { limit: 50 }),
+  'list of 50 waiting': ({ producer }) => producer.list('acme', { limit: 50, state: 'waiting' }),
+  'stats of the tenant': ({ admin }) => admin.stats('acme'),
+  'counts for the board': ({ admin }) => admin.countsByState(undefined),
+  'jobs for the board': ({ admin }) => admin.jobs(undefined, { limit: 50 }),
+  metrics: ({ admin }) => admin.metrics(),
+  'page of Bull Board': ({ view }) => view.page(),
+}
 const all = { waiting, throughput, memory }
 try {
   for (const [name, measure] of Object.entries(all)) {
@@ -49,42 +59,32 @@ try {
 }
 
 async function waiting() {
-  const few = await costsWith(FEW)
-  const many = await costsWith(MANY)
+  const fleets = [await openFleet('acme'), await openFleet('acme')]
+  await fleets[0].fill(FEW)
+  await fleets[1].fill(MANY)
+  const rows = []
+  for (const [name, call] of Object.entries(CALLS))
+    rows.push([name, ...(await medians(fleets.map((fleet) => () => call(fleet))))])
+  // The claims come last: what they take is not there any more.
+  rows.push(['claim and settle', await fleets[0].claims(FEW / 2), await fleets[1].claims(ROUNDS)])
   console.log(`\n| median of ${ROUNDS}, ms | ${FEW} waiting | ${MANY} waiting | ratio |\n| --- | --- | --- | --- |`)
-  for (const [name, ms] of Object.entries(few)) {
-    console.log(`| ${name} | ${ms.toFixed(2)} | ${many[name].toFixed(2)} | ${(many[name] / ms).toFixed(2)} |`)
+  for (const [name, few, many] of rows) {
+    console.log(`| ${name} | ${few.toFixed(2)} | ${many.toFixed(2)} | ${(many / few).toFixed(2)} |`)
   }
+  for (const fleet of fleets) await fleet.close()
 }
 
-/** Median ms of each call with so many jobs waiting. */
-async function costsWith(jobs) {
-  const fleet = await openFleet('acme')
-  await fleet.fill(jobs)
-  const { producer, admin, view, spec } = fleet
-  const costs = {
-    enqueue: await median(() => producer.enqueue({ tenant: 'acme', spec })),
-    'list of 50': await median(() => producer.list('acme', { limit: 50 })),
-    'list of 50 waiting': await median(() => producer.list('acme', { limit: 50, state: 'waiting' })),
-    'stats of the tenant': await median(() => admin.stats('acme')),
-    'counts for the board': await median(() => admin.countsByState(undefined)),
-    'jobs for the board': await median(() => admin.jobs(undefined, { limit: 50 })),
-    metrics: await median(() => admin.metrics()),
-    'page of Bull Board': await median(() => view.page()),
-    'claim and settle': await fleet.claims(ROUNDS),
-  }
-  await fleet.close()
-  return costs
-}
-
-async function median(call) {
-  const times = []
+/** Medians of calls that take turns, so that what else the host does is shared by all. ms. */
+async function medians(calls) {
+  const times = calls.map(() => [])
   for (let round = 0; round < ROUNDS; round += 1) {
-    const from = performance.now()
-    await call()
-    times.push(performance.now() - from)
+    for (const [at, call] of calls.entries()) {
+      const from = performance.now()
+      await call()
+      times[at].push(performance.now() - from)
+    }
   }
-  return times.sort((a, b) => a - b)[ROUNDS / 2]
+  return times.map((of) => of.sort((a, b) => a - b)[ROUNDS / 2])
 }
 
 async function openFleet(tenant) {
@@ -232,9 +232,16 @@ async function memory() {
   const withLog = ((await usedMemory()) - before) / 1_000
   console.log(`| each KiB of its answer, in the log | ${Math.round((withLog - ended / count) / 16)} |`)
   await talkative.close()
+  const verbose = await openFleet('acme')
+  const base = await usedMemory()
+  await verbose.fill(1_000)
+  await consumeAll(verbose, 1_000, () => {}, 'z'.repeat(16_384))
+  const withResult = ((await usedMemory()) - base) / 1_000
+  console.log(`| each KiB of its result, beside the log | ${Math.round((withResult - ended / count) / 16)} |`)
+  await verbose.close()
 }
 
-async function consumeAll(fleet, count, say) {
+async function consumeAll(fleet, count, say, text = 'done') {
   const own = await connectRedis({ url: server.url, name: 'w', mode: 'worker', log })
   let left = count
   let finished = () => {}
@@ -243,7 +250,7 @@ async function consumeAll(fleet, count, say) {
     say(claim)
     left -= 1
     if (left === 0) finished()
-    return settledAs(claim)
+    return settledAs(claim, text)
   }
   const consumer = createConsumer(
     { redis: own, log, run },
