@@ -20,6 +20,9 @@ if [ ! -e "$folder/redis_url" ]; then
   printf 'requirepass %s\n' "$password" | put redis_auth
   printf 'redis://default:%s@redis:6379\n' "$password" | put redis_url
 fi
+if [ ! -e "$folder/job_key" ]; then
+  openssl rand -hex 32 | put job_key
+fi
 if [ ! -e "$folder/api_keys" ]; then
   key=$(openssl rand -hex 32)
   hash=$(printf %s "$key" | openssl dgst -sha256 -r | cut -d' ' -f1)

@@ -9,6 +9,7 @@ const validate = new Ajv({ strict: false, validateFormats: false, allErrors: tru
 
 const SECRETS = {
   redis_url: SAMPLES.redisUrl,
+  job_key: SAMPLES.jobKey,
   api_keys: SAMPLES.apiKeys,
   admin_password: SAMPLES.password,
   anthropic_api_key: SAMPLES.anthropicKey,

@@ -17,7 +17,7 @@ test.each([
   ['noeviction', 'allkeys-lru', '--maxmemory-policy noeviction'],
   ['FLEET_CONCURRENCY: ', 'FLEET_CONCURENCY: ', 'FLEET_CONCURENCY is no setting of worker'],
   ['FLEET_API_HOST: 0.0.0.0', "FLEET_API_HOST: 'a b'", 'FLEET_API_HOST'],
-  ['secrets: [redis_url, api_keys]', 'secrets: [redis_url]', 'FLEET_API_KEYS_FILE'],
+  ['secrets: [redis_url, job_key, api_keys]', 'secrets: [redis_url, job_key]', 'FLEET_API_KEYS_FILE'],
   ['127.0.0.1:3000', '0.0.0.0:3000', 'open to the network'],
   ['read_only: true', 'readonly: true', 'must NOT have additional properties'],
   ['{ internal: true }', '{ internal: false }', 'has a way out'],

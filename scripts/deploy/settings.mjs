@@ -44,6 +44,7 @@ export function findSettingFaults(where, role, env, files) {
 export const SAMPLES = {
   redisUrl: 'redis://:password@redis:6379\n',
   apiKeys: `acme:${'a'.repeat(64)}:enqueue+read\n`,
+  jobKey: `${'ab'.repeat(32)}\n`,
   password: 'a-long-password\n',
   anthropicKey: 'key\n',
 }
