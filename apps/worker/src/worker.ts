@@ -129,7 +129,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
         admission: createCredentialGate(settings),
         fingerprint: (name) => fingerprints[name],
       },
-      { prefix, workerId, concurrency: limit, retentionMs, jobKeys, events: settings.events },
+      { prefix, workerId, concurrency: limit, retentionMs, jobKeys, labels: settings.labels, events: settings.events },
     )
     watching = consumer
     // From before the wait for an older process of this id: what that one left is found all the sooner.
@@ -250,6 +250,7 @@ function statusOf(worker: {
     running: worker.consumer.running(),
     spares,
     credentials: [...worker.settings.credentials.keys()],
+    labels: [...worker.settings.labels],
     pausedReason: worker.pausedReason,
     pool: { created, reused, spare, cold, destroyed },
     ends: destroyedBy,

@@ -76,6 +76,7 @@ export const workerViewSchema = z.object({
   running: z.number(),
   spares: z.number(),
   credentials: z.array(z.string()).describe('Names only.'),
+  labels: z.array(z.string()).default([]).describe('Of the worker; sessions may ask for them.'),
   pausedReason: z.string().optional().describe('Why it claims nothing now: `draining`, or undefined when it does.'),
   lastSeen: z.number().describe('ms since the epoch.'),
 })

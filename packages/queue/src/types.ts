@@ -201,6 +201,8 @@ export interface ConsumerOptions {
   /** Attempts at once, at most. */
   concurrency: number
   retentionMs: number
+  /** What this worker is or has: it runs turns of sessions that ask for no other. Default: none. */
+  labels?: readonly string[] | undefined
   /** 32 bytes each: keys that jobs must be signed with, any of them. Default: none, and signatures are not looked at. */
   jobKeys?: readonly Uint8Array[] | undefined
   /** Most that a mirrored transcript may have, packed, bytes. Default: 8 MiB. */
@@ -233,6 +235,7 @@ export interface WorkerStatus {
   running: number
   spares: number
   credentials: string[]
+  labels?: string[] | undefined
   pausedReason: string | undefined
   /** Since the process began. */
   pool: PoolCounters

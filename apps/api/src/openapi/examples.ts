@@ -167,6 +167,7 @@ const worker: WorkerView = {
   running: 1,
   spares: 1,
   credentials: ['default'],
+  labels: [],
   lastSeen: CREATED,
 }
 

@@ -73,6 +73,8 @@ export interface WorkerSettings extends QueueSettings {
   networkEnv: Readonly<Record<string, string>>
   /** Folders, relative to a tenant's, whose own settings and CLAUDE.md claude may load. */
   trustedWorkspaces: readonly string[]
+  /** What this worker is or has: sessions may ask for it. */
+  labels: readonly string[]
 }
 
 export interface ClientSettings {
@@ -146,6 +148,7 @@ export function readWorkerSettings(source: SettingsSource, home: string): Worker
     credentials: readCredentials(source),
     networkEnv: pick(source.env, Object.keys(NETWORK_VARIABLES)),
     trustedWorkspaces: read.FLEET_TRUSTED_WORKSPACES,
+    labels: read.FLEET_LABELS,
   }
 }
 

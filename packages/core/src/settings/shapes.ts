@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { ENV_NAME_PATTERN, PERMISSION_MODES, WORKER_ID_PATTERN, type PermissionMode } from '../job.js'
 import { DEFAULTS, LIMITS } from '../limits.js'
 import * as value from './values.js'
+import { LABEL_PATTERN } from '../session.js'
 
 /**
  * The settings of each part: what each may be, its default, and in `meta` what it does. `docs/settings.md` is made of
@@ -205,6 +206,18 @@ export const workerShape = (home: string) => ({
       'Folder to which all that is said to and by `claude` is written, attempt by attempt, secrets replaced.',
     unset: 'nothing is written',
   }),
+  FLEET_LABELS: value.commaList
+    .default([])
+    .superRefine((labels, context) => {
+      for (const label of labels) {
+        if (!LABEL_PATTERN.test(label)) context.addIssue(`has ${JSON.stringify(label)}, which is not a label`)
+      }
+    })
+    .meta({
+      description:
+        'What this worker is or has, such as a folder on its disk: sessions that ask for it run their turns here.',
+      allowed: 'letters, digits and _ . : / = - , at most 63 each; comma separated',
+    }),
   FLEET_TRUSTED_WORKSPACES: value.commaList.default([]).meta({
     description:
       'Workspaces whose own settings, hooks and CLAUDE.md `claude` may load. Such settings run code as the worker.',

@@ -43,6 +43,7 @@ export interface AttemptsOptions {
   workerId: string
   retentionMs: number
   jobKeys?: readonly Uint8Array[] | undefined
+  labels?: readonly string[] | undefined
   events?: WriterOptions['gather']
   transcriptBytes?: number | undefined
 }
@@ -162,7 +163,13 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
       return unlessFull(held, () =>
         unlessLost(
           held,
-          runScript(client, 'fleetBegin', keys.job(held.id), [...known(), alone ? '0' : '1', value, spec.credential]),
+          runScript(client, 'fleetBegin', keys.job(held.id), [
+            ...known(),
+            alone ? '0' : '1',
+            value,
+            spec.credential,
+            JSON.stringify(options.labels ?? []),
+          ]),
         ),
       )
     }

@@ -57,12 +57,13 @@ export async function openFleet(url: string, options: { retentionMs?: number; pr
       admission = OPEN_GATE,
       transcriptBytes = 1_000_000,
       fingerprint = undefined as string | undefined,
+      labels = [] as string[],
     } = {},
   ): Promise<Consumer> {
     const own = await connectRedis({ url, name: workerId, mode: 'worker' })
     const consumer = createConsumer(
       { redis: own, log, run, admission, fingerprint: () => fingerprint },
-      { prefix, workerId, concurrency, transcriptBytes, retentionMs },
+      { prefix, workerId, concurrency, transcriptBytes, retentionMs, labels },
       timing,
     )
     consumers.push({ consumer, close: () => own.close() })

@@ -16,6 +16,7 @@ export const heartbeatSchema = z.object({
   running: z.number(),
   spares: z.number(),
   credentials: z.array(z.string()),
+  labels: z.array(z.string()).default([]),
   pausedReason: z.string().optional(),
 })
 export type Heartbeat = z.infer<typeof heartbeatSchema>

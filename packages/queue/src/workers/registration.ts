@@ -96,7 +96,7 @@ export async function registerWorker(
 
   function heartbeat(): string {
     const { pausedReason, pool: _pool, ends: _ends, ...facts } = status()
-    const said: Heartbeat = { instance, id: workerId, host, pid, ...facts }
+    const said: Heartbeat = { instance, id: workerId, host, pid, ...facts, labels: facts.labels ?? [] }
     return JSON.stringify(pausedReason === undefined ? said : { ...said, pausedReason })
   }
 

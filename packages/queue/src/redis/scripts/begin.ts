@@ -4,6 +4,8 @@ import { BEGIN_CREDENTIAL } from './credentials.js'
 const EARLY_MS = 250
 /** A job that has lost this many workers fails, whatever its attempts allow. */
 const LOSSES_MAX = 3
+/** A turn whose labels this worker lacks is offered again after this, ms, and up to twice this: at varied times. */
+const UNFIT_MS = 200
 /** How long a job rests that may not begin beside another suspect. */
 const APART_MS = 1_000
 
@@ -16,18 +18,27 @@ const APART_MS = 1_000
  * that kills its workers dies by its last loss without taking along those it had run beside.
  *
  * ARGV[3] fence, [4] worker id, [5] attempts the job may have, [6] retention ms, [7] tenant, [8] lock token, [9] `1`: a
- * suspect may not begin here now, [10] fingerprint of the worker's value of the credential or empty, [11] its name.
+ * suspect may not begin here now, [10] fingerprint of the worker's value of the credential or empty, [11] its name,
+ * [12] JSON of the worker's labels.
  * Answers one of
  * - `unlocked`: BullMQ has given the job to another since;
  * - `missing`: no such record for this tenant;
  * - `sealed` + end event: it had ended, or ends now because it was cancelled or lost its last worker;
- * - `early` + ms: it is not due yet;
+ * - `early` + ms: it is not due yet, or not for this worker;
  * - `apart` + ms: it is a suspect;
  * - `held`: another turn of its session is before it, or its credential is parked;
  * - `run` + attempt, failures, seq, createdAt, queueMs, USD spent before, model round trips of failed attempts,
  *   millionths of a USD that its session may still spend or empty.
  */
 export const BEGIN = `${BEGIN_CREDENTIAL}
+local function lacks_label(session, labels)
+  local needed = redis.call('HGET', session_key(session), 'labels')
+  if not needed or needed == '[]' then return false end
+  local has = {}
+  for _, label in ipairs(cjson.decode(labels or '[]')) do has[label] = true end
+  for _, label in ipairs(cjson.decode(needed)) do if not has[label] then return true end end
+  return false
+end
 local r = redis.call('HMGET', JOB, 'tenant', 'state', 'fence', 'seal', 'cancel', 'attempt', 'failures', 'seq', 'dueAt',
   'createdAt', 'delayMs', 'worker', 'losses', 'begunSeq', 'session')
 local tenant, state, attempt, failures, seq = r[1], r[2], tonumber(r[6]), tonumber(r[7]), tonumber(r[8])
@@ -96,6 +107,7 @@ if refused or (budget and budget <= 0) then
   return { 'sealed', json }
 end
 if r[15] and await_turn(r[15], now) then return { 'held' } end
+if r[15] and lacks_label(r[15], ARGV[12]) then return { 'early', int(${UNFIT_MS} + now % ${UNFIT_MS}) } end
 local unfit = credential_refusal(ARGV[11], ARGV[10], now)
 if unfit then return unfit end
 forget_hold(ID)
