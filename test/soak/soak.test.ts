@@ -80,7 +80,7 @@ test(`a soak of ${minutes} minutes, seed ${seed}, ${availableParallelism()} core
 
   const views = new Map<string, JobView>()
   for (const { id } of rig.acked) views.set(id, await rig.client.job(id).get())
-  const scheduled = (await http.jobs({ limit: 100 })).items.filter((job) => job.schedule === schedule.id)
+  const scheduled = (await allJobs(http)).filter((job) => job.schedule === schedule.id)
   const accounts = accountsOf(rig, views)
   const untold = () => [...views.keys()].filter((id) => !receiver.told.has(id))
   await rig.until('every end was told to the webhook', () => untold().length === 0, SETTLE_MS).catch(() => undefined)
@@ -143,3 +143,13 @@ test(`a soak of ${minutes} minutes, seed ${seed}, ${availableParallelism()} core
   }
   expect(redisMore).toBeLessThan(MORE_REDIS_BYTES)
 })
+
+async function allJobs(fleet: FleetClient): Promise<JobView[]> {
+  const all: JobView[] = []
+  for (let cursor: string | undefined; ;) {
+    const { items, nextCursor } = await fleet.jobs({ limit: 100, ...(cursor === undefined ? {} : { cursor }) })
+    all.push(...items)
+    if (nextCursor === undefined) return all
+    cursor = nextCursor
+  }
+}

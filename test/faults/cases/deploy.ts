@@ -68,6 +68,7 @@ export const DEPLOY_CASES: FaultCase[] = [
   {
     name: 'API killed while callers repeat their calls',
     injection: 'kill -9 of the API eight times at random moments; 20 callers a key, 25 keys, until each is answered',
+    long: true,
     extraStarts: 0,
     async run(rig, random) {
       await rig.startWorker('first')
