@@ -7,8 +7,8 @@ const FIXED = [
   /^prompts:(events|id|meta|marker|stalled-check)$/,
   /^(ticks|webhooks):(events|id|meta|marker|stalled-check)$/,
   /^totals:acme$/,
-  // The BullMQ queue keeps no jobs of these, only marks of its own.
-  /^worker:[\w-]+$/,
+  // One of each credential that workers have, with what is known of its limit.
+  /^credential:[\w.-]+$/,
 ]
 /** Keys that go by themselves: each has a time to live. */
 const LAPSING = [/^(stats|spent):acme:\d+$/, /^idem:acme:/, /^tally:/, /^worker:/, /^schedule-keeper$/, /^delivery:/]
