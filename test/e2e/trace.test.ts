@@ -17,6 +17,8 @@ test('debug mode writes what claude was told and said, attempt by attempt, and n
     FLEET_TRACE_DIR: folder,
     FLEET_LOG_LEVEL: 'debug',
     ANTHROPIC_API_KEY: CANARY,
+    // Without it claude would not have the key.
+    FLEET_EGRESS_PROXY: 'off',
   })
   // A tool prints the key from its environment, and the model repeats it in pieces of some letters.
   const tool = '[[tool:Bash:{"command":"echo key is $ANTHROPIC_API_KEY"}]]'

@@ -28,6 +28,7 @@ import {
 import { loggedAttempt } from './attempt-log.js'
 import { createClock } from './clock.js'
 import { createCredentialGate } from './credential-gate.js'
+import { createEgress, type Egress } from './egress/egress.js'
 import { createHealthFiles, type HealthFiles } from './health-files.js'
 import { capacityOf, SESSION_MAX_BYTES } from './host/capacity.js'
 import { readIntoPageCache } from './host/page-cache.js'
@@ -71,6 +72,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
   let health: HealthFiles | undefined
   const disconnect = async () => void (await Promise.allSettled([redis.close(), commands.close(), health?.close()]))
   let care: ProcessCare | undefined
+  let egress: Egress | undefined
   let watching: Consumer | undefined
   let ticking: Ticker | undefined
   let redisWatch: RedisWatch | undefined
@@ -87,7 +89,9 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const redact = createRedactor(environments)
     const secrets = secretsOf(environments)
     const traces = await openTraces(settings, { redact, secrets, log })
-    const start = await createSessionStarter({ claude, path, care, traceStart: traces !== undefined })
+    egress = settings.egressProxy ? await createEgress({ log }, settings) : undefined
+    const startWithKey = await createSessionStarter({ claude, path, care, traceStart: traces !== undefined })
+    const start = egress?.keyless(startWithKey) ?? startWithKey
     const onSpareLost = (error: unknown) => log.warn({ err: error }, 'an idle claude process was lost; no job was')
     const onNotReusable = (why: string) => log.debug({ why }, 'a claude process that had served is not used again')
     const pauses = createPauses((paused) => watching?.hold(paused))
@@ -169,6 +173,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
         await consumer.stop(settings.drainMs)
         await pool.stop()
         await care?.close()
+        await egress?.close()
         await traces?.close()
         redisWatch?.close()
         await ticker.stop()
@@ -194,6 +199,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     await watching?.stop(0)
     await ticking?.stop()
     await care?.close()
+    await egress?.close()
     await disconnect()
     throw error
   }

@@ -1,5 +1,6 @@
 import type { Check, Credential } from '@claude-fleet/core'
 import { EnvHttpProxyAgent, fetch, Headers } from 'undici'
+import { proxiesOf } from '../host/proxies.js'
 
 const ASK_MS = 6_000
 const API = 'https://api.anthropic.com'
@@ -66,13 +67,6 @@ function headersOf(env: Credential['env']): Headers {
     headers.set('anthropic-beta', 'oauth-2025-04-20')
   }
   return headers
-}
-
-/** Given even where there is none: undici would read the variables of this process. */
-function proxiesOf(env: Readonly<Record<string, string>>) {
-  const either = (name: string) => env[name.toLowerCase()] ?? env[name] ?? ''
-  const https = either('HTTPS_PROXY')
-  return { httpProxy: either('HTTP_PROXY'), httpsProxy: https, noProxy: either('NO_PROXY') }
 }
 
 function statusCheck(name: string, where: string, status: number): Check {

@@ -77,6 +77,7 @@ const BAD: [name: string, value: string, read: (env: Record<string, string>) => 
   ['FLEET_HEALTH_DIR', 'run', worker],
   ['FLEET_TRACE_DIR', 'traces', worker],
   ['FLEET_DRAIN_MS', '604800001', worker],
+  ['FLEET_EGRESS_PROXY', 'true', worker],
   ['FLEET_URL', `ftp://u:${SECRET}@host`, client],
   ['FLEET_URL', 'not an address', client],
   ['FLEET_API_KEY', `${SECRET} with a blank`, client],

@@ -66,6 +66,8 @@ export interface WorkerSettings extends QueueSettings {
   healthDir: string | undefined
   /** Where all that is said to and by claude is written, attempt by attempt. Undefined: nowhere. */
   traceDir: string | undefined
+  /** Are keys and tokens kept from claude? */
+  egressProxy: boolean
   claudeBin: string | undefined
   policy: JobPolicy
   credentials: ReadonlyMap<string, Credential>
@@ -143,6 +145,7 @@ export function readWorkerSettings(source: SettingsSource, home: string): Worker
     drainMs: read.FLEET_DRAIN_MS,
     healthDir: read.FLEET_HEALTH_DIR,
     traceDir: read.FLEET_TRACE_DIR,
+    egressProxy: read.FLEET_EGRESS_PROXY === 'on',
     claudeBin: read.CLAUDE_BIN,
     policy: jobPolicy(read),
     credentials: readCredentials(source),

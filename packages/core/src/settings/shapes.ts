@@ -229,6 +229,10 @@ export const workerShape = (home: string) => ({
     allowed: 'path of a JSON file: name to `{"env": {...}, "tenants": [...]}`; without `tenants` it is for all',
     unset: 'the variables below alone',
   }),
+  FLEET_EGRESS_PROXY: value.onOff.default('on').meta({
+    description:
+      'Keeps API keys and tokens in the worker: `claude` and its tools have worthless ones, for which a proxy on loopback puts the real ones. Not for Bedrock and Vertex.',
+  }),
   CLAUDE_BIN: z.string().optional().meta({
     description: 'The `claude` to run: the program itself, no shell script that starts it.',
     allowed: 'a path, or a name on the PATH',

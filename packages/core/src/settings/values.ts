@@ -62,6 +62,8 @@ export const logLevel = z
   .enum(LOG_LEVELS, { error: `is not one of ${LOG_LEVELS.join(', ')}` })
   .meta({ allowed: LOG_LEVELS.join(', ') })
 
+export const onOff = z.enum(['on', 'off'], { error: 'is not on or off' }).meta({ allowed: 'on, off' })
+
 export const absolutePath = z
   .string()
   .refine((value) => value.startsWith('/') && !value.includes('\0'), 'is not an absolute path')
