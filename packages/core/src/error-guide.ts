@@ -89,8 +89,9 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
       'Look at the log and the memory of the workers: the job may be what kills them. `details` has the losses and the tools that ran.',
   },
   INVALID_JOB: {
-    means: 'What stands in Redis under this id is no job: somebody else wrote it, or an older version.',
-    advice: 'Enqueue it again, with one version of the fleet.',
+    means:
+      'What stands in Redis under this id is no job: somebody else wrote it, with another FLEET_JOB_KEY or none, or an older version.',
+    advice: 'Enqueue it again, with one version of the fleet and one FLEET_JOB_KEY for all its parts.',
   },
   SESSION_CLOSED: {
     means: 'The session is closed, or its conversation is gone.',

@@ -27,6 +27,8 @@ export function auditRequests(
   return (req, res, next) => {
     const from = req.socket.remoteAddress ?? ''
     const { who, tenant } = whose(req)
+    // A reply that streams has ten of others; Node takes the eleventh for a leak.
+    res.setMaxListeners(res.getMaxListeners() + 1)
     res.once('close', () => {
       const facts = said.get(res)
       if (facts === undefined || facts.action === '') return
