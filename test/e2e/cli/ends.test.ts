@@ -40,6 +40,9 @@ test('a parked job is left with 75; --wait stays; its stream is told to the end 
   expect(await cli(['tail', event.jobId])).toMatchObject({ code: 75 })
   expect(await cli(['cancel', '--wait', event.jobId])).toMatchObject({ code: 0, stdout: `${event.jobId} cancelled\n` })
   expect(await cli(['tail', event.jobId])).toMatchObject({ code: 1 })
+  // That account is parked for an hour. With another one the credential is open, for this test and those below.
+  await fleet.worker('w2', { ANTHROPIC_API_KEY: '', CLAUDE_CODE_OAUTH_TOKEN: 'sk-ant-oat01-another' })
+  expect(await cli(['run', '[[text:on another account]]'])).toMatchObject({ code: 0, stdout: 'on another account\n' })
 })
 
 test('a reader that goes away ends it quietly, and cancels nothing', async () => {
