@@ -257,6 +257,7 @@ function statusOf(worker: {
     spares,
     credentials: [...worker.settings.credentials.keys()],
     labels: [...worker.settings.labels],
+    keepsMs: worker.settings.sessionIdleMs,
     pausedReason: worker.pausedReason,
     pool: { created, reused, spare, cold, destroyed },
     ends: destroyedBy,

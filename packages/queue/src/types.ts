@@ -236,6 +236,8 @@ export interface WorkerStatus {
   spares: number
   credentials: string[]
   labels?: string[] | undefined
+  /** How long it keeps the process of a session for the next turn, ms. Default: 0. */
+  keepsMs?: number | undefined
   pausedReason: string | undefined
   /** Since the process began. */
   pool: PoolCounters

@@ -45,7 +45,7 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
   }
 
   async function workers(): Promise<WorkerView[]> {
-    return (await live()).map(({ beat: { instance: _instance, ...shown }, lastSeen }) => ({
+    return (await live()).map(({ beat: { instance: _instance, keepsMs: _keepsMs, ...shown }, lastSeen }) => ({
       ...shown,
       lastSeen,
     }))

@@ -193,6 +193,8 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
         return { type: 'delay', ms: Number(rest[0]) }
       case 'held':
         return { type: 'hold' }
+      case 'pass':
+        return { type: 'pass' }
       case 'missing':
         return abandon(held, { fault: 'the job has no record, or the record of another tenant', forged: false })
       default:

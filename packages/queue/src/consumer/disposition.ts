@@ -1,7 +1,11 @@
 import type { EndEvent, JobResult } from '@claude-fleet/core'
 import { DelayedError, UnrecoverableError, WaitingError, type Job } from 'bullmq'
 import { HELD_MS } from '../admission/holding.js'
+import { pause } from '../redis/deadline.js'
 import type { AttemptOutcome } from '../types.js'
+
+/** Longer than another worker takes to claim. */
+const PASS_MS = 20
 
 /** What BullMQ is to do with a job after an attempt. The record has been written by then; this only follows it. */
 export type Disposition =
@@ -12,6 +16,8 @@ export type Disposition =
   | { type: 'hold' }
   /** To the head of the queue. */
   | { type: 'wait' }
+  /** To the head of the queue, for another worker: this one looks away for a moment. */
+  | { type: 'pass' }
   /** The lock is another's. */
   | { type: 'leave' }
 
@@ -76,6 +82,12 @@ export async function dispose(
     case 'wait':
       await job.moveToWait(token)
       await wakeWorkers()
+      throw new WaitingError()
+    case 'pass':
+      await job.moveToWait(token)
+      await wakeWorkers()
+      // While this slot rests the others that are free ask first, and one of them is the worker it is meant for.
+      await pause(PASS_MS)
       throw new WaitingError()
     case 'leave':
       throw new DelayedError()

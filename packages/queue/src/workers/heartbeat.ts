@@ -17,6 +17,8 @@ export const heartbeatSchema = z.object({
   spares: z.number(),
   credentials: z.array(z.string()),
   labels: z.array(z.string()).default([]),
+  /** How long it keeps a process for a session, ms. */
+  keepsMs: z.number().default(0),
   pausedReason: z.string().optional(),
 })
 export type Heartbeat = z.infer<typeof heartbeatSchema>

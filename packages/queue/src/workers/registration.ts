@@ -96,7 +96,15 @@ export async function registerWorker(
 
   function heartbeat(): string {
     const { pausedReason, pool: _pool, ends: _ends, ...facts } = status()
-    const said: Heartbeat = { instance, id: workerId, host, pid, ...facts, labels: facts.labels ?? [] }
+    const said: Heartbeat = {
+      instance,
+      id: workerId,
+      host,
+      pid,
+      ...facts,
+      labels: facts.labels ?? [],
+      keepsMs: facts.keepsMs ?? 0,
+    }
     return JSON.stringify(pausedReason === undefined ? said : { ...said, pausedReason })
   }
 

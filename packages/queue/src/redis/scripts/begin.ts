@@ -1,4 +1,5 @@
 import { BEGIN_CREDENTIAL } from './credentials.js'
+import { PLACE } from './place.js'
 
 /** A job may begin this much before its time: clocks of Redis and of a worker tick apart. */
 const EARLY_MS = 250
@@ -25,12 +26,13 @@ const APART_MS = 1_000
  * - `missing`: no such record for this tenant;
  * - `sealed` + end event: it had ended, or ends now because it was cancelled or lost its last worker;
  * - `early` + ms: it is not due yet, or not for this worker;
+ * - `pass`: another worker has the process of its session and is free;
  * - `apart` + ms: it is a suspect;
  * - `held`: another turn of its session is before it, or its credential is parked;
  * - `run` + attempt, failures, seq, createdAt, queueMs, USD spent before, model round trips of failed attempts,
  *   millionths of a USD that its session may still spend or empty.
  */
-export const BEGIN = `${BEGIN_CREDENTIAL}
+export const BEGIN = `${BEGIN_CREDENTIAL}${PLACE}
 local function lacks_label(session, labels)
   local needed = redis.call('HGET', session_key(session), 'labels')
   if not needed or needed == '[]' then return false end
@@ -110,6 +112,7 @@ if r[15] and await_turn(r[15], now) then return { 'held' } end
 if r[15] and lacks_label(r[15], ARGV[12]) then return { 'early', int(${UNFIT_MS} + now % ${UNFIT_MS}) } end
 local unfit = credential_refusal(ARGV[11], ARGV[10], now)
 if unfit then return unfit end
+if r[15] and better_elsewhere(r[15], ARGV[4], now) then return { 'pass' } end
 forget_hold(ID)
 if ARGV[11] then let_credential_go(ARGV[11], 1) end
 attempt = attempt + 1
