@@ -15,9 +15,7 @@ await withSessionFleet(async ({ client, model, session, worker }) => {
   /** Requests by prompt: what the conversation was in each, and tokens. */
   const asked = new Map()
   const stop = new AbortController()
-  const watching = model.ledger
-    .waitFor((entry) => (entry.kind === 'turn' ? void note(asked, entry) : undefined) === true, stop.signal)
-    .catch(() => undefined)
+  const watching = model.ledger.waitFor((entry) => note(asked, entry), stop.signal).catch(() => undefined)
 
   const alive = []
   let born = 0
@@ -46,12 +44,12 @@ await withSessionFleet(async ({ client, model, session, worker }) => {
     }),
   )
 
-  let done = false
+  const done = new AbortController()
   let kills = 0
   const killing = (async () => {
-    while (!done) {
-      await pause(KILL_MS)
-      if (done) return
+    for (;;) {
+      await pause(KILL_MS, undefined, { signal: done.signal }).catch(() => undefined)
+      if (done.signal.aborted) return
       const victim = alive.splice(Math.floor(Math.random() * alive.length), 1)[0]
       victim.kill('SIGKILL')
       kills += 1
@@ -59,7 +57,7 @@ await withSessionFleet(async ({ client, model, session, worker }) => {
     }
   })()
   const told = await Promise.all(jobs.map((own) => Promise.all(own.map(({ end }) => end))))
-  done = true
+  done.abort()
   const seconds = (performance.now() - beganAt) / 1_000
   await killing
   stop.abort()
@@ -94,13 +92,13 @@ await withSessionFleet(async ({ client, model, session, worker }) => {
 })
 process.exit()
 
-/** What the person and the model have said in this request, in order. Told once when it comes, and again when it is answered. */
+/** Notes what the person and the model have said in this request, in order. It is told of when it comes and when it is answered. */
 function note(asked, entry) {
+  if (entry.kind !== 'turn' || seen.has(entry)) return false
+  seen.add(entry)
   const at = entry.prompt.trim()
   const list = asked.get(at) ?? []
   asked.set(at, list)
-  if (seen.has(entry)) return
-  seen.add(entry)
   const heard = entry.body.messages.flatMap(({ role, content }) => {
     const blocks = typeof content === 'string' ? [{ type: 'text', text: content }] : content
     return blocks.flatMap(({ type, text = '' }) =>
@@ -108,4 +106,5 @@ function note(asked, entry) {
     )
   })
   list.push(heard)
+  return false
 }
