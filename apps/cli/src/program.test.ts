@@ -85,6 +85,7 @@ test.each<[string, string[], Terminal['env'], number, string]>([
   ['a pair without a name', ['run', 'p', '--metadata', '=x'], {}, 2, 'USAGE'],
   ['one argument too many', ['get', 'a', 'b'], {}, 2, 'USAGE'],
   ['what is no job id', ['get', '../stats'], {}, 2, 'INVALID_REQUEST'],
+  ['what is no session id', ['sessions', 'close', 'j_x'], {}, 2, 'INVALID_REQUEST'],
   ['what is no schedule id', ['schedules', 'pause', 'j_x'], {}, 2, 'INVALID_REQUEST'],
   ['no setting', ['jobs'], {}, 78, 'SETTINGS'],
   ['an address that is none', ['jobs'], { FLEET_URL: 'nowhere' }, 78, 'SETTINGS'],

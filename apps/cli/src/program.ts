@@ -8,6 +8,7 @@ import { addFleetCommands } from './fleet/commands.js'
 import { addJobCommands } from './job/commands.js'
 import { addAuditCommands } from './audit/commands.js'
 import { addKeyCommands } from './keys/commands.js'
+import { addSessionCommands } from './session/commands.js'
 import { addScheduleCommands } from './schedule/commands.js'
 import { addServiceCommands } from './service/commands.js'
 import { say, type Terminal } from './terminal.js'
@@ -84,6 +85,7 @@ Exit codes: 0 ok, 1 the job failed, 2 bad usage, 69 fleet unreachable, 75 parked
   }
   addJobCommands(commands)
   addBatchCommand(commands)
+  addSessionCommands(commands)
   addScheduleCommands(commands)
   addFleetCommands(commands)
   addWebhookCommands(commands)

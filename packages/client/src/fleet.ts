@@ -19,6 +19,7 @@ import {
 import { checkBatch, checkJob, checkQuery, type BatchInput, type JobsQuery } from './input.js'
 import { createPatience } from './patience.js'
 import { createScheduleCalls, type ScheduleCalls } from './schedules.js'
+import { createSession, createSessionCalls, type Session, type SessionCalls } from './sessions.js'
 import { linkSignals } from './signals.js'
 import type { Transport } from './transport.js'
 import { createFleetWebhooks, type FleetWebhooks } from './webhooks.js'
@@ -76,6 +77,10 @@ export interface FleetClient {
   jobs(query?: JobsQuery, options?: CallOptions): Promise<JobPage>
   /** Jobs that come again at the times of a cron expression. */
   readonly schedules: ScheduleCalls
+  /** Conversations that go on over many jobs and outlive the worker that ran them. */
+  readonly sessions: SessionCalls
+  /** A session by its id. Asks nothing: the first call on it does. */
+  session(id: string): Session
   /** The live workers. Operators' calls are over HTTP only; over Redis they reject with FleetError `FORBIDDEN`. */
   workers(options?: CallOptions): Promise<WorkerView[]>
   /** Figures of the fleet as the key's tenant sees it. */
@@ -175,16 +180,18 @@ export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs
     }
   }
 
+  async function enqueue(input: JobInput, { idempotencyKey, signal: given }: EnqueueOptions = {}): Promise<Job> {
+    const valid = checkJob(input)
+    parseIdempotencyKey(idempotencyKey)
+    return call(given, async (signal) => job((await transport.enqueue(valid, { idempotencyKey, signal })).id))
+  }
+
+  const sessions = createSessionCalls(transport.sessions, call)
   return {
     job,
-    async enqueue(input, options = {}) {
-      const valid = checkJob(input)
-      const { idempotencyKey } = options
-      parseIdempotencyKey(idempotencyKey)
-      return call(options.signal, async (signal) =>
-        job((await transport.enqueue(valid, { idempotencyKey, signal })).id),
-      )
-    },
+    enqueue,
+    sessions,
+    session: (id) => createSession(id, sessions, enqueue),
     async batch(items, options = {}) {
       const valid = checkBatch(items)
       const { idempotencyKey } = options

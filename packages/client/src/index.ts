@@ -1,6 +1,7 @@
 export { FleetClient, type ConnectOptions, type HttpOptions, type RedisOptions } from './connect.js'
 export type { BatchInput, CallOptions, EnqueueOptions, EventsOptions, Job, JobsQuery } from './fleet.js'
 export type { ScheduleCalls, SchedulesQuery } from './schedules.js'
+export type { Session, SessionCalls, SessionsQuery } from './sessions.js'
 export { verifyWebhook, type WebhookHeaders } from './webhook.js'
 export type { FleetWebhooks } from './webhooks.js'
 export { FleetError, isFleetError } from '@claude-fleet/core'
@@ -17,6 +18,11 @@ export type {
   SchedulePage,
   ScheduleRun,
   ScheduleView,
+  SessionImportInput,
+  SessionInput,
+  SessionPage,
+  SessionState,
+  SessionView,
   Stats,
   StreamEvent,
   WebhookInput,

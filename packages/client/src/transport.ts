@@ -12,6 +12,13 @@ import type {
   ScheduleRun,
   ScheduleSpec,
   ScheduleView,
+  SessionImport,
+  SessionImportInput,
+  SessionInput,
+  SessionListQuery,
+  SessionPage,
+  SessionSpec,
+  SessionView,
   Stats,
   StreamEvent,
   WebhookInput,
@@ -41,6 +48,7 @@ export interface Transport {
   /** The job as it is when it has ended, or some time before that; asked again until it has. */
   waitForEnd(id: string, signal: AbortSignal): Promise<JobView | undefined>
   readonly schedules: ScheduleTransport
+  readonly sessions: SessionTransport
   workers(signal: AbortSignal): Promise<WorkerView[]>
   stats(signal: AbortSignal): Promise<Stats>
   drainWorker(id: string, signal: AbortSignal): Promise<void>
@@ -61,6 +69,19 @@ export interface ScheduleTransport {
   remove(id: string, signal: AbortSignal): Promise<void>
   history(id: string, signal: AbortSignal): Promise<ScheduleRun[]>
   run(id: string, signal: AbortSignal): Promise<JobView>
+}
+
+/** The named sessions' part of a transport. What is not there rejects with `NOT_FOUND`. */
+export interface SessionTransport {
+  create(
+    session: { input: SessionInput; spec: SessionSpec },
+    options: { idempotencyKey: string | undefined; signal: AbortSignal },
+  ): Promise<SessionView>
+  list(query: SessionListQuery, signal: AbortSignal): Promise<SessionPage>
+  get(id: string, signal: AbortSignal): Promise<SessionView>
+  close(id: string, signal: AbortSignal): Promise<SessionView>
+  export(id: string, signal: AbortSignal): Promise<string>
+  import(session: { input: SessionImportInput; imported: SessionImport }, signal: AbortSignal): Promise<SessionView>
 }
 
 /** The calls on webhooks, as of `Transport`. */

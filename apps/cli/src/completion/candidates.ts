@@ -5,7 +5,7 @@ export interface Candidate {
   description: string
 }
 
-export type IdKind = 'job' | 'worker' | 'schedule' | 'webhook'
+export type IdKind = 'job' | 'session' | 'worker' | 'schedule' | 'webhook'
 
 export interface Candidates {
   found: readonly Candidate[]
@@ -94,7 +94,8 @@ function positionalsOf(command: Command, positionals: number, typed: string): Ca
     ...below.map((one) => ({ value: one.name(), description: one.description() })),
     ...choices.map((value) => ({ value, description: argument?.description ?? '' })),
   ].filter(({ value }) => value.startsWith(typed))
-  const kind = /^(job|worker|schedule|webhook) ids?$/.exec(argument?.description ?? '')?.[1] as IdKind | undefined
+  const kind = /^(job|session|worker|schedule|webhook) ids?$/.exec(argument?.description ?? '')?.[1] as
+    IdKind | undefined
   return { found, ids: kind, typed }
 }
 

@@ -1,4 +1,10 @@
-import { JOB_ID_PATTERN, SCHEDULE_ID_PATTERN, WEBHOOK_ID_PATTERN, WORKER_ID_PATTERN } from '@claude-fleet/core'
+import {
+  JOB_ID_PATTERN,
+  SCHEDULE_ID_PATTERN,
+  SESSION_ID_PATTERN,
+  WEBHOOK_ID_PATTERN,
+  WORKER_ID_PATTERN,
+} from '@claude-fleet/core'
 import { Argument, type Command } from 'commander'
 import { examples, type Commands, type JsonFlag } from '../commands.js'
 import { withApi, withClient } from '../connect.js'
@@ -60,6 +66,12 @@ export function addCompletion(program: Command, { command, action, terminal, pri
         return workers
           .filter(({ id }) => WORKER_ID_PATTERN.test(id))
           .map(({ id, host }) => ({ value: id, description: host }))
+      }
+      if (kind === 'session') {
+        const { items } = await withClient(terminal, (client) => client.sessions.list({ limit: 100 }, options))
+        return items
+          .filter(({ id }) => SESSION_ID_PATTERN.test(id))
+          .map(({ id, state, turns }) => ({ value: id, description: `${state}, ${turns} turns` }))
       }
       if (kind === 'schedule') {
         const { items } = await withClient(terminal, (client) => client.schedules.list({ limit: 100 }, options))

@@ -86,7 +86,8 @@ export function jobInput(prompt: string, flags: JobFlags, readFile: (path: strin
   return { prompt, ...fields, ...schema, ...(Object.keys(wait).length === 0 ? {} : { backoff: wait }) }
 }
 
-function readSchema(path: string, readFile: (path: string) => string): Record<string, unknown> {
+/** The JSON Schema in a file. Throws FleetError `INVALID_REQUEST` when it holds no JSON object. */
+export function readSchema(path: string, readFile: (path: string) => string): Record<string, unknown> {
   try {
     return z.record(z.string(), z.unknown()).parse(JSON.parse(readFile(path)))
   } catch (cause) {
@@ -101,11 +102,13 @@ export function number(text: string): number {
   return value
 }
 
-function list(text: string, previous: string[] = []): string[] {
+/** Gathers the values of an option that may repeat. */
+export function list(text: string, previous: string[] = []): string[] {
   return [...previous, text]
 }
 
-function pair(text: string, previous: Record<string, string> = {}): Record<string, string> {
+/** Gathers `name=value`. */
+export function pair(text: string, previous: Record<string, string> = {}): Record<string, string> {
   const at = text.indexOf('=')
   if (at < 1) throw new InvalidArgumentError('It is not name=value.')
   return { ...previous, [text.slice(0, at)]: text.slice(at + 1) }

@@ -2,6 +2,7 @@ import { batchReplySchema, jobPageSchema, jobViewSchema, statsSchema, workerList
 import { z } from 'zod'
 import type { Transport } from '../transport.js'
 import { createHttpSchedules } from './schedules.js'
+import { createHttpSessions } from './sessions.js'
 import { sendForJson, type HttpEndpoint, type HttpRequest } from './request.js'
 import { streamEvents } from './stream.js'
 import { createHttpWebhooks } from './webhooks.js'
@@ -55,6 +56,7 @@ export function createHttpTransport(endpoint: HttpEndpoint): Transport {
       return 'state' in value ? value : undefined
     },
     schedules: createHttpSchedules(endpoint),
+    sessions: createHttpSessions(endpoint),
     async workers(signal) {
       return (await ask({ method: 'GET', path: 'v1/workers' }, workerListSchema, signal)).value.items
     },

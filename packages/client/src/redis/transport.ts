@@ -1,5 +1,12 @@
 import { FleetError, type StreamEvent } from '@claude-fleet/core'
-import { connectRedis, createEventReader, createProducer, createSchedules, type Log } from '@claude-fleet/queue'
+import {
+  connectRedis,
+  createEventReader,
+  createProducer,
+  createSchedules,
+  createSessions,
+  type Log,
+} from '@claude-fleet/queue'
 import { until } from '../signals.js'
 import type { Transport } from '../transport.js'
 
@@ -24,10 +31,11 @@ export async function connectRedisTransport(endpoint: RedisEndpoint): Promise<Tr
   const producer = createProducer(deps, endpoint)
   const reader = createEventReader(deps, endpoint)
   const schedules = createSchedules(deps, endpoint)
+  const sessions = createSessions(deps, endpoint)
   let closed: Promise<void> | undefined
 
   async function close(): Promise<void> {
-    await Promise.all([producer.close(), schedules.close(), reader.close()])
+    await Promise.all([producer.close(), schedules.close(), sessions.end(), reader.close()])
     await redis.close()
   }
 
@@ -57,6 +65,19 @@ export async function connectRedisTransport(endpoint: RedisEndpoint): Promise<Tr
       },
       history: async (id, signal) => foundSchedule(await until(signal, schedules.history(tenant, id))),
       run: async (id, signal) => foundSchedule(await until(signal, schedules.run(tenant, id))),
+    },
+    sessions: {
+      async create({ spec }, { idempotencyKey, signal }) {
+        return (await until(signal, sessions.create(tenant, spec, { idempotencyKey }))).session
+      },
+      list: (query, signal) => until(signal, sessions.list(tenant, query)),
+      get: async (id, signal) => foundSession(await until(signal, sessions.get(tenant, id))),
+      close: async (id, signal) => foundSession(await until(signal, sessions.close(tenant, id))),
+      import: ({ imported }, signal) => until(signal, sessions.import(tenant, imported)),
+      async export(id, signal) {
+        const pieces = foundSession(await until(signal, sessions.export(tenant, id)))
+        return until(signal, textOf(pieces))
+      },
     },
     workers: operatorsOnly,
     stats: operatorsOnly,
@@ -112,6 +133,17 @@ function found<T>(id: string, value: T | undefined): T {
 function foundSchedule<T>(value: T | undefined): T {
   if (value === undefined) throw noSuchSchedule()
   return value
+}
+
+function foundSession<T>(value: T | undefined): T {
+  if (value === undefined) throw new FleetError('NOT_FOUND', 'there is no such session')
+  return value
+}
+
+async function textOf(pieces: AsyncIterable<string[]>): Promise<string> {
+  let text = ''
+  for await (const rows of pieces) for (const row of rows) text += `${row}\n`
+  return text
 }
 
 const noSuchSchedule = () => new FleetError('NOT_FOUND', 'there is no such schedule')
