@@ -151,7 +151,7 @@ test('a process that only enqueues notes that Redis serves, and leaves a gap for
   const note = () => runScript(client, 'fleetNote', keys.reaper, [keys.prefix, ''])
   const seenAt = async () => Number(await client.hget(keys.reaper, 'seenAt'))
   await note()
-  expect(await client.exists(keys.reaper)).toBe(0)
+  expect(await client.hexists(keys.reaper, 'seenAt')).toBe(0)
   await reap('one', { gapMs: 5_000 })
   const first = await seenAt()
   await client.hset(keys.reaper, 'seenAt', first - 3_000)

@@ -142,7 +142,7 @@ test('a repeated call tells the job it made, though the session is closed since'
 
 test('a fork has the memory and the options of its parent, which goes on alone; it has its own sums', async () => {
   const parent = await create({ model: 'opus', permissionMode: 'plan', labels: ['eu'], ttlMs: 120_000 })
-  await fleet.consume(async (claim) => completed(claim))
+  await fleet.consume(async (claim) => completed(claim), { labels: ['eu'] })
   await fleet.ended((await fleet.enqueue({ session: parent.id })).id)
   await remember(parent.id, 'memory')
   const fork = await create({ fork: parent.id, permissionMode: 'acceptEdits' })
