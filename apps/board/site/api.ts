@@ -30,10 +30,24 @@ export interface Worker {
   lastSeen: number
 }
 
+export interface Session {
+  id: string
+  state: string
+  turns: number
+  queued: number
+  costUsd: number
+  worker?: string
+  transcriptBytes: number
+  updatedAt: number
+  expiresAt: number
+}
+
 export interface Fleet {
   now: number
   workers: Worker[]
   tenants: string[]
+  sessionCounts: Record<string, number>
+  sessions: { tenant: string; session: Session }[]
   stats: {
     jobs: Record<string, number>
     oldestWaitingMs: number

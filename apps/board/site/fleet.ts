@@ -15,7 +15,7 @@ export function FleetPage(): Node {
   return html`
     <h1>Fleet</h1>
     ${fault !== '' && html`<p class="notice" role="alert">The fleet cannot be asked: ${fault}</p>`}
-    ${fleet !== undefined && html`<${Figures} fleet=${fleet} /><${Charts} minutes=${fleet.history.minutes} /><${Workers} workers=${fleet.workers} now=${fleet.now} />`}
+    ${fleet !== undefined && html`<${Figures} fleet=${fleet} /><${Charts} minutes=${fleet.history.minutes} /><${Workers} workers=${fleet.workers} now=${fleet.now} /><${Sessions} fleet=${fleet} />`}
     <${Jobs} tenants=${fleet?.tenants ?? []} />
   `
 }
@@ -112,6 +112,52 @@ function Workers({ workers, now }: { workers: Worker[]; now: number }): Node {
             </table>
           </div>`
     }
+  </section>`
+}
+
+const SESSION_COLOURS: Record<string, string> = { running: 'good', error: 'warn', closed: 'dim' }
+
+function Sessions({ fleet: { sessions, sessionCounts, now } }: { fleet: Fleet }): Node {
+  const counts = Object.entries(sessionCounts).filter(([, count]) => count > 0)
+  if (counts.length === 0) return html``
+  return html`<section aria-labelledby="sessions">
+    <h2 id="sessions">Sessions</h2>
+    <p class="dim">${counts.map(([state, count]) => `${count} ${state}`).join(', ')}</p>
+    <div class="scroll" tabindex="0" role="region" aria-labelledby="sessions">
+      <table>
+        <thead>
+          <tr>
+            <th>Session</th>
+            <th>Tenant</th>
+            <th>State</th>
+            <th class="num">Turns</th>
+            <th class="num">Queued</th>
+            <th class="num">USD</th>
+            <th class="num">Memory</th>
+            <th>Last worker</th>
+            <th>Last turn</th>
+            <th>Expires</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${sessions.map(
+            ({ tenant, session }) =>
+              html`<tr key=${session.id}>
+                <td>${session.id}</td>
+                <td>${tenant}</td>
+                <td class=${SESSION_COLOURS[session.state] ?? ''}>${session.state}</td>
+                <td class="num">${session.turns}</td>
+                <td class="num">${session.queued}</td>
+                <td class="num">${session.costUsd.toFixed(4)}</td>
+                <td class="num">${(session.transcriptBytes / 1024).toFixed(1)} KiB</td>
+                <td>${session.worker ?? ''}</td>
+                <td>${ago(session.updatedAt, now)}</td>
+                <td>${new Date(session.expiresAt).toISOString().slice(0, 16).replace('T', ' ')}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
   </section>`
 }
 

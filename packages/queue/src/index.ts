@@ -44,6 +44,7 @@ export type {
   LockState,
   Log,
   OperatorJob,
+  OperatorSession,
   OperatorPage,
   Producer,
   RedisConnection,

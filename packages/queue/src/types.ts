@@ -13,6 +13,8 @@ import type {
   Stats,
   StreamEvent,
   Usage,
+  SessionState,
+  SessionView,
   WorkerView,
 } from '@claude-fleet/core'
 import type { FleetMetrics } from './admin/metrics.js'
@@ -296,6 +298,12 @@ export interface OperatorJob {
   job: JobView
 }
 
+/** A named session and whose it is, as operators see it. */
+export interface OperatorSession {
+  tenant: string
+  session: SessionView
+}
+
 export interface OperatorPage {
   items: OperatorJob[]
   nextCursor?: string
@@ -322,6 +330,10 @@ export interface Admin {
   findJob(jobId: string): Promise<FoundJob | undefined>
   /** Jobs of one tenant or of all, newest first. */
   jobs(tenant: string | undefined, query: JobListQuery): Promise<OperatorPage>
+  /** How many named sessions are in which state, of all tenants. */
+  sessionCounts(): Promise<Record<SessionState, number>>
+  /** The latest sessions of all tenants, `limit` at most, without their options. */
+  sessions(limit: number): Promise<OperatorSession[]>
   /** Asks a worker to drain. False: no live worker has this id. */
   drainWorker(workerId: string): Promise<boolean>
   close(): Promise<void>

@@ -2,18 +2,22 @@ import { resource } from '@claude-fleet/http'
 import type { Admin } from '@claude-fleet/queue'
 import type { IRouter } from 'express'
 
+const SESSIONS_SHOWN = 20
+
 /** `/api/fleet`: everything the fleet page shows at a glance. */
 export function addFleetRoutes(router: IRouter, admin: Admin): void {
   resource(router, '/api/fleet', {
     get: [
       async (_req, res) => {
-        const [workers, stats, history, tenants] = await Promise.all([
+        const [workers, stats, history, tenants, sessionCounts, sessions] = await Promise.all([
           admin.workers(),
           admin.stats(undefined),
           admin.history(undefined),
           admin.tenants(),
+          admin.sessionCounts(),
+          admin.sessions(SESSIONS_SHOWN),
         ])
-        res.json({ now: Date.now(), workers, stats, history, tenants })
+        res.json({ now: Date.now(), workers, stats, history, tenants, sessionCounts, sessions })
       },
     ],
   })

@@ -10,6 +10,7 @@ import { heartbeatSchema, type Heartbeat } from '../workers/heartbeat.js'
 import { readHistory } from './history.js'
 import { findJob, listOf } from './jobs.js'
 import { foldMetrics, type FleetMetrics } from './metrics.js'
+import { countSessions, latestSessions } from './sessions.js'
 import { foldStats, type MinuteCounts } from './stats.js'
 
 const CALL_MS = 5_000
@@ -143,6 +144,8 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
     tenants: () => call(tenantsOf(undefined).then((names) => names.sort())),
     findJob: (id) => call(findJob(client, keys, id)),
     jobs: (tenant, query) => call(tenantsOf(tenant).then((names) => listOf(client, keys, names, query))),
+    sessionCounts: () => call(countSessions(client, keys)),
+    sessions: (limit) => call(latestSessions(client, keys, limit)),
     drainWorker: (workerId) => call(drainWorker(workerId)),
     close: async () => undefined,
   }
