@@ -7,8 +7,8 @@ const MIN_SECRET_CHARS = 8
 const PLAIN_NAME = /(_URL|_REGION|_MODEL|_PROJECT_ID|_PROFILE|_FILE|_CREDENTIALS|_PROJECT)$/
 
 /**
- * Makes the second line of defence for secrets: `claude` and its tools see the credential in their environment, so a
- * tool's output may hold it. Every string in a published value has each secret replaced by `[redacted]`; what
+ * Makes the second line of defence for secrets: tools see what a credential holds beside the key of the model API, and the
+ * files of the worker's user, so a tool's output may hold any of it. Every string in a published value has each secret replaced by `[redacted]`; what
  * comes in pieces is put together first (`event-redactor.ts`).
  */
 export function createRedactor(environments: Iterable<Readonly<Record<string, string>>>): Redact {
