@@ -17,8 +17,8 @@ export interface Mirror {
   /** Ends it; resolves when the process's files are no longer read. */
   stop(): Promise<void>
   /**
-   * Brings over the whole turn, in one piece. Resolves to whether that is so; tries until Redis has taken it or the claim
-   * is aborted. `isWhole` says of the rows whether they are all there.
+   * Brings over the whole turn, in one piece. Resolves to whether that is so; tries once, and then until Redis has taken it
+   * or the claim is aborted: a worker that shuts down just now has a turn that has ended, and its session remembers it. `isWhole` says of the rows whether they are all there.
    */
   complete(session: Rows, isWhole: (rows: readonly string[]) => boolean): Promise<boolean>
 }
@@ -99,15 +99,15 @@ export function createMirror(
       }
       const whole = isWhole(rows)
       if (!whole) log.warn({ jobId, attempt }, 'the end of a turn is not in its transcript; the session may forget it')
-      for (let backoffMs = 100; !claim.signal.aborted; backoffMs = Math.min(2 * backoffMs, MAX_BACKOFF_MS)) {
+      for (let backoffMs = 100; ; backoffMs = Math.min(2 * backoffMs, MAX_BACKOFF_MS)) {
         try {
           return (await send(0)) === 'ok' && whole
         } catch (err) {
           log.warn({ err, jobId, attempt }, 'the memory of a session could not be written; trying again')
+          if (claim.signal.aborted) return false
           await delay(backoffMs, undefined, { signal: claim.signal }).catch(() => undefined)
         }
       }
-      return false
     },
   }
 }

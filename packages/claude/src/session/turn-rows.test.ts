@@ -38,6 +38,12 @@ test('a turn is whole once the model has had its last word', () => {
   }
 })
 
+test('the structured output is the last word, and the result of another tool is not', () => {
+  const output = row('assistant', [{ type: 'tool_use', id: 'o', name: 'StructuredOutput', input: {} }])
+  expect(holdsLastWord([prompt, use('a'), result('a'), output, result('o', 'provided'), other])).toBe(true)
+  expect(holdsLastWord([prompt, output, use('a'), result('a')])).toBe(false)
+})
+
 test('a line that is no row is passed over', () => {
   expect(holdsLastWord([said, '{"type":"user"', 'null', '{"type":"user","message":7}'])).toBe(true)
 })

@@ -7,7 +7,15 @@ const rowSchema = z.looseObject({
   message: z.looseObject({
     content: z.union([
       z.string(),
-      z.array(z.looseObject({ type: z.string(), is_error: z.boolean().optional(), content: z.unknown().optional() })),
+      z.array(
+        z.looseObject({
+          type: z.string(),
+          id: z.string().optional(),
+          name: z.string().optional(),
+          tool_use_id: z.string().optional(),
+          content: z.unknown().optional(),
+        }),
+      ),
     ]),
   }),
 })
@@ -32,12 +40,22 @@ export function toolResultsIn(row: string): number {
   return parsed.message.content.filter(({ type, content }) => type === 'tool_result' && !wasInterrupted(content)).length
 }
 
-/** Has the model had its last word in these rows of a turn that has ended? */
+/**
+ * Has the model had its last word in these rows of a turn that has ended? That is a reply that asks for no tool, or the
+ * structured output: what claude answers to that ends the turn.
+ */
 export function holdsLastWord(turn: readonly string[]): boolean {
-  const last = turn.map(read).findLast((row) => row !== undefined)
-  if (last?.type !== 'assistant' || typeof last.message.content === 'string') return false
-  return last.message.content.every(({ type }) => type !== 'tool_use')
+  const rows = turn.flatMap((row) => read(row) ?? [])
+  const last = rows.at(-1)
+  if (last === undefined || typeof last.message.content === 'string') return false
+  const { content } = last.message
+  if (last.type === 'assistant') return content.every(({ type }) => type !== 'tool_use')
+  const outputs = new Set(rows.flatMap(blocksOf).flatMap(({ name, id }) => (name === STRUCTURED_OUTPUT ? id : [])))
+  return content.some(({ type, tool_use_id: id }) => type === 'tool_result' && outputs.has(id))
 }
+
+const STRUCTURED_OUTPUT = 'StructuredOutput'
+const blocksOf = ({ message }: Row) => (typeof message.content === 'string' ? [] : message.content)
 
 function wasInterrupted(content: unknown): boolean {
   const text = typeof content === 'string' ? content : JSON.stringify(content ?? '')
