@@ -3,7 +3,7 @@ import type { Rig } from '../faults/rig/rig.js'
 
 /** Keys that stay whatever ends: a fixed number of each tenant, or of none. Without the prefix. */
 const FIXED = [
-  /^(counters|metrics|reaper|tenants|workers)$/,
+  /^(counters|metrics|reaper|session-counts|tenants|workers)$/,
   /^prompts:(events|id|meta|marker|stalled-check)$/,
   /^(ticks|webhooks):(events|id|meta|marker|stalled-check)$/,
   /^totals:acme$/,

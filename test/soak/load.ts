@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { streaming } from '../faults/cases/case.js'
 import type { Acked } from '../faults/rig/rig.js'
 import type { Random } from '../support/random.js'
+import type { Turn } from './conversations.js'
 
 export interface LoadDeps {
   /** Address of the API, which comes back on it when it was killed. */
@@ -12,6 +13,8 @@ export interface LoadDeps {
   apiKey: string
   random: Random
   acked: Acked[]
+  /** Named sessions; each has a caller of its own, who does not wait for a turn before sending the next. */
+  sessions: readonly string[]
 }
 
 /** What callers did, by kind of job, and what went wrong for them. */
@@ -26,6 +29,7 @@ export interface LoadFigures {
 /** Callers that send every kind of job until `signal` aborts, and repeat each call with its key until it is answered. */
 export interface Load {
   figures: LoadFigures
+  turns: Turn[]
   /** Resolves when every call that was begun is answered. Rejects when an answer was wrong. */
   done: Promise<unknown>
 }
@@ -52,11 +56,12 @@ const KINDS: Record<string, { weight: number; job: (random: Random) => Partial<J
   batch: { weight: 3, job: () => ({ prompt: streaming(400) }) },
 }
 
-export function startLoad({ url, apiKey, random, acked }: LoadDeps, signal: AbortSignal): Load {
+export function startLoad({ url, apiKey, random, acked, sessions }: LoadDeps, signal: AbortSignal): Load {
   const figures: LoadFigures = { kinds: {}, repeated: 0, longestCallMs: 0 }
   const weights = Object.entries(KINDS)
   const total = weights.reduce((sum, [, { weight }]) => sum + weight, 0)
   const endings: Promise<void>[] = []
+  const turns: Turn[] = []
 
   /** The same call again and again, as a caller does who must not lose it. */
   async function ask(method: string, path: string, body?: object, key?: string): Promise<unknown> {
@@ -136,8 +141,24 @@ export function startLoad({ url, apiKey, random, acked }: LoadDeps, signal: Abor
     }
   }
 
-  const done = Promise.all(Array.from({ length: CALLERS }, call)).then(() => Promise.all(endings))
-  return { figures, done }
+  async function converse(session: string): Promise<void> {
+    while (!signal.aborted) {
+      figures.kinds['turn'] = (figures.kinds['turn'] ?? 0) + 1
+      const fate = random(10)
+      const made = fate < 1 ? { prompt: '[[exit:3]]', attempts: 1 } : { prompt: streaming(200 + random(800)) }
+      const { tag, body } = tagged({ ...made, session })
+      const key = randomBytes(8).toString('hex')
+      const { id } = acceptedSchema.parse(await ask('POST', '/v1/jobs', body, key))
+      acked.push({ id, tag })
+      turns.push({ session, id, tag })
+      if (fate > 9) endings.push(ask('DELETE', `/v1/jobs/${id}`).then(() => undefined))
+      await pause(1_000 + random(2_500))
+    }
+  }
+
+  const callers = [...Array.from({ length: CALLERS }, call), ...sessions.map(converse)]
+  const done = Promise.all(callers).then(() => Promise.all(endings))
+  return { figures, turns, done }
 }
 
 class WrongAnswer extends Error {}

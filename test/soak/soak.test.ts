@@ -10,6 +10,7 @@ import { startRig, type RigWorker } from '../faults/rig/rig.js'
 import { makeFolder } from '../support/folder.js'
 import { createRandom } from '../support/random.js'
 import { accountsOf } from './accounts.js'
+import { conversationsOf } from './conversations.js'
 import { keysLeft, levelOf, memoryOfRedis, type Level } from './leftovers.js'
 import { startLoad } from './load.js'
 import { startReceiver } from './receiver.js'
@@ -21,6 +22,7 @@ const seed = Number(process.env['SOAK_SEED'] ?? Math.floor(Math.random() * 2 ** 
 const report = process.env['SOAK_REPORT']
 
 const WORKERS = ['w1', 'w2', 'w3', 'w4']
+const SESSIONS = 3
 const QUIET_MS = 4_000
 const SETTLE_MS = 300_000
 const API_KEY = 'key-of-acme-for-the-soak'
@@ -55,22 +57,25 @@ test(`a soak of ${minutes} minutes, seed ${seed}, ${availableParallelism()} core
     levels.set(worker.process.pid, levelOf(worker.process.pid))
     return worker
   }
-  const restartApi = async () => {
+  const restartApi = async (env = {}) => {
     api.process.signal('SIGKILL')
     await api.process.ended
-    api = await rig.startApi({ ...apiEnv, FLEET_API_PORT: new URL(url).port })
+    api = await rig.startApi({ ...apiEnv, ...env, FLEET_API_PORT: new URL(url).port })
     levels.set(api.process.pid, levelOf(api.process.pid))
   }
   await Promise.all(WORKERS.map((id) => startWorker(id)))
   const http = await FleetClient.connect({ url, apiKey: API_KEY })
   const schedule = await http.schedules.create({ cron: '* * * * *', job: { prompt: 'scheduled [[text:done]]' } })
   const hook = await http.webhooks.create({ url: receiver.url })
+  const conversations = await Promise.all(Array.from({ length: SESSIONS }, () => http.sessions.create()))
+  const sessions = conversations.map(({ id }) => id)
   const redisBytes = await memoryOfRedis(rig)
 
   const begunAt = Date.now()
   const over = new AbortController()
   const timer = setTimeout(() => over.abort(), minutes * 60_000)
-  const load = startLoad({ url, apiKey: API_KEY, random: createRandom(seed + 1), acked: rig.acked }, over.signal)
+  const { acked } = rig
+  const load = startLoad({ url, apiKey: API_KEY, random: createRandom(seed + 1), acked, sessions }, over.signal)
   const note = (fault: string) => console.log(`${((Date.now() - begunAt) / 1_000).toFixed(1)} s: ${fault}`)
   const faults = await storm({ rig, random, startWorker, restartApi, note }, { quietMs: QUIET_MS, signal: over.signal })
   clearTimeout(timer)
@@ -82,6 +87,7 @@ test(`a soak of ${minutes} minutes, seed ${seed}, ${availableParallelism()} core
   for (const { id } of rig.acked) views.set(id, await rig.client.job(id).get())
   const scheduled = (await allJobs(http)).filter((job) => job.schedule === schedule.id)
   const accounts = accountsOf(rig, views)
+  const { order, memory, ...turns } = conversationsOf(rig, load.turns, views)
   const untold = () => [...views.keys()].filter((id) => !receiver.told.has(id))
   await rig.until('every end was told to the webhook', () => untold().length === 0, SETTLE_MS).catch(() => undefined)
   const running = [...liveOf(rig).map(({ process }) => process.pid), api.process.pid]
@@ -89,6 +95,8 @@ test(`a soak of ${minutes} minutes, seed ${seed}, ${availableParallelism()} core
 
   // What is kept is kept for its time alone: a worker with hardly any takes the rest out.
   await http.webhooks.delete(hook.id)
+  await restartApi({ FLEET_RETENTION_MS: '1000' })
+  for (const id of sessions) await http.sessions.close(id)
   await Promise.all(liveOf(rig).map(({ process }) => process.stop(30_000)))
   await startWorker('keeper', { FLEET_RETENTION_MS: '1000' })
   await rig.until('nothing is kept', async () => (await keysLeft(rig)).length === 0, SETTLE_MS).catch(() => undefined)
@@ -111,6 +119,7 @@ test(`a soak of ${minutes} minutes, seed ${seed}, ${availableParallelism()} core
     overheadPercent: Number(overhead.toFixed(1)),
     costUsd: accounts.costUsd,
     lostUsd: accounts.lostUsd,
+    sessions: turns,
     webhooks: receiver.told.size,
     grown,
     redisMoreBytes: redisMore,
@@ -124,6 +133,8 @@ test(`a soak of ${minutes} minutes, seed ${seed}, ${availableParallelism()} core
     streams,
     unexplained: [...unexplained, ...accounts.unexplained],
     overlapMs,
+    order,
+    memory,
     left,
     keys,
   }).toEqual({
@@ -132,6 +143,8 @@ test(`a soak of ${minutes} minutes, seed ${seed}, ${availableParallelism()} core
     streams: [],
     unexplained: [],
     overlapMs: 0,
+    order: [],
+    memory: [],
     left: [],
     keys: [],
   })

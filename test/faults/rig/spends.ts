@@ -10,6 +10,8 @@ export interface Spend {
   pid: number
   /** ms since the epoch. */
   at: number
+  /** Tags of the earlier prompts of its conversation, as its claude knew them. */
+  remembers: readonly string[]
 }
 
 /** Reads what every fake claude wrote to its log, and has the witness watch each. */
@@ -64,7 +66,9 @@ export function createSpends(file: string, witness: Witness): Spends {
   const timer = setInterval(entries, PERIOD_MS)
   const all = () =>
     entries().flatMap(({ entry, pid }) =>
-      entry.event === 'prompt' ? [{ tag: entry.prompt.split(' ')[0] ?? '', pid, at: entry.at }] : [],
+      entry.event === 'prompt'
+        ? [{ tag: entry.prompt.split(' ')[0] ?? '', pid, at: entry.at, remembers: entry.remembers }]
+        : [],
     )
   return {
     all,

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { createFaultCounter } from '../fault.js'
 import { answerControl, requestSchema } from './control.js'
 import type { FakeHost } from './host.js'
+import { createMemory } from './memory.js'
 import { readMisbehaviour, type Misbehaviour } from './misbehaviour.js'
 import type { Output } from './output.js'
 import type { SpendLog } from './spend-log.js'
@@ -34,6 +35,8 @@ export interface ConversationOptions {
   model: string
   permissionMode: string
   sessionId: string
+  /** Folder of claude's configuration, where it keeps its conversations; undefined: it keeps none. */
+  config: string | undefined
 }
 
 const lineSchema = z.discriminatedUnion('type', [
@@ -60,6 +63,7 @@ export function createConversation(deps: ConversationDeps, options: Conversation
   const faultOf = createFaultCounter()
   const { model, permissionMode, sessionId } = options
   const telling: Telling = { model, permissionMode, sessionId, cwd: host.cwd }
+  const memory = createMemory(options.config, sessionId)
   const waiting: Prompt[] = []
   let total = NO_USAGE
   let results = 0
@@ -79,7 +83,8 @@ export function createConversation(deps: ConversationDeps, options: Conversation
     const interrupt = new AbortController()
     const { misbehaviour, rest } = readMisbehaviour(`${options.marks}${next.text}`)
     turn = { interrupt, ignores: misbehaviour.ignoresInterrupt }
-    log({ event: 'prompt', pid: host.pid, at: Date.now(), prompt: next.text })
+    const remembers = memory.earlier()
+    log({ event: 'prompt', pid: host.pid, at: Date.now(), prompt: next.text, remembers })
     ignoresTerm ||= misbehaviour.ignoresTerm
     ignoresEof ||= misbehaviour.ignoresEof
     output.split(misbehaviour.splits)
@@ -105,8 +110,10 @@ export function createConversation(deps: ConversationDeps, options: Conversation
     const startedAt = performance.now()
     const spend = createSpend()
     let outcome: Outcome
+    memory.prompt(prompt.text)
     try {
       outcome = await tellTurn({ host, output, telling, faultOf, spend: spend.add }, text, misbehaviour, signal)
+      memory.answer(outcome.text ?? '')
     } catch (error) {
       if (!signal.aborted) throw error
       const content = [{ type: 'text', text: '[Request interrupted by user]' }]
@@ -132,6 +139,7 @@ export function createConversation(deps: ConversationDeps, options: Conversation
     const reset = { type: 'conversation_reset', new_conversation_id: id, uuid: id, trigger: 'clear' }
     await output.line({ ...reset, user_message_uuid: prompt.uuid, session_id: telling.sessionId })
     telling.sessionId = randomUUID()
+    memory.begin(telling.sessionId)
     total = NO_USAGE
     lastFailed = false
     await output.line(initLine(telling))

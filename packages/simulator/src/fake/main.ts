@@ -13,6 +13,7 @@ const environment = z
     FAKE_CLAUDE: z.string().default(''),
     FAKE_CLAUDE_LOG: z.string().optional(),
     FAKE_CLAUDE_PIDS: z.string().optional(),
+    CLAUDE_CONFIG_DIR: z.string().optional(),
   })
   .parse(process.env)
 // Every flag of claude is taken; those that a turn tells of are read.
@@ -79,6 +80,7 @@ async function start(): Promise<void> {
       model: flagOf('model', 'claude-opus-5-5'),
       permissionMode: flagOf('permission-mode', 'default'),
       sessionId: flagOf('resume', flagOf('session-id', randomUUID())),
+      config: environment.CLAUDE_CONFIG_DIR,
     },
   )
   ignoresTerm = () => conversation.ignoresTerm

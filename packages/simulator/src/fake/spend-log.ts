@@ -7,7 +7,14 @@ const who = { pid: z.number(), space: z.string() }
 
 const entrySchema = z.discriminatedUnion('event', [
   z.object({ event: z.literal('start'), ...who, at: z.number() }),
-  z.object({ event: z.literal('prompt'), ...who, at: z.number(), prompt: z.string() }),
+  // `remembers`: first word of each earlier prompt of its conversation.
+  z.object({
+    event: z.literal('prompt'),
+    ...who,
+    at: z.number(),
+    prompt: z.string(),
+    remembers: z.array(z.string()).default([]),
+  }),
   z.object({ event: z.literal('exit'), ...who, at: z.number(), code: z.number() }),
 ])
 
