@@ -7,6 +7,7 @@ import { findGraceFaults, findSettingFaults, isPinned, SAMPLES } from './setting
 
 const SECRETS = {
   'claude-fleet-redis/url': SAMPLES.redisUrl,
+  'claude-fleet-jobs/key': SAMPLES.jobKey,
   'claude-fleet-api/keys': SAMPLES.apiKeys,
   'claude-fleet-board/admin-password': SAMPLES.password,
   'claude-fleet-worker/anthropic-api-key': SAMPLES.anthropicKey,

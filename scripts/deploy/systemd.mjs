@@ -8,6 +8,7 @@ import { durationMs, findGraceFaults, findSettingFaults, SAMPLES } from './setti
 const CREDENTIALS = {
   // No unit allows a Redis elsewhere without TLS.
   'redis-url': SAMPLES.redisUrl.replace('redis://', 'rediss://'),
+  'job-key': SAMPLES.jobKey,
   'api-keys': SAMPLES.apiKeys,
   'admin-password': SAMPLES.password,
   'anthropic-api-key': SAMPLES.anthropicKey,

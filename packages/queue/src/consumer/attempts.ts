@@ -28,6 +28,8 @@ const DISPOSE_STOPPING_MS = 1_000
 const TRANSCRIPT_BYTES = 8 * 1_048_576
 /** How long a job of a newer fleet rests before a worker looks at it again. */
 const NEWER_MS = 60_000
+/** How long it waits for a newer worker in all, from the first that did not know its version. */
+const NEWER_WAIT_MS = 86_400_000
 
 export interface AttemptsDeps {
   client: Redis
@@ -147,6 +149,10 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
   async function attempt(job: Job, held: Held, token: () => string): Promise<Disposition> {
     const data: unknown = job.data
     if (isNewerEnvelope(data)) {
+      const [waited] = await runScript(client, 'fleetWaitNewer', keys.job(held.id), [keys.prefix, held.id])
+      if (Number(waited) >= NEWER_WAIT_MS) {
+        return abandon(held, { fault: 'a newer fleet wrote the job, and no newer worker came in 24 h', forged: false })
+      }
       log.warn({ jobId: held.id }, 'a job was written by a newer fleet; it waits for a newer worker')
       return { type: 'delay', ms: NEWER_MS }
     }

@@ -30,6 +30,20 @@ test('a job of a newer fleet is held for a newer worker and holds up nobody', as
   expect((await fleet.producer.get(TENANT, newer))?.state).toBe('cancelled')
 })
 
+test('a job of a newer fleet that no newer worker takes for a day is put into quarantine', async () => {
+  const { client, keys } = fleet
+  const newer = await jobWith((data) => data.replace('"v":2', '"v":3'))
+  const dayAgo = Date.now() - 24 * 3_600_000
+  await client.hset(keys.bullJob(newer), 'newerSince', dayAgo - 1_000)
+  const younger = await jobWith((data) => data.replace('"v":2', '"v":3'))
+  await client.hset(keys.bullJob(younger), 'newerSince', dayAgo + 600_000)
+  await fleet.consume(async (claim) => completed(claim))
+  expect(await fleet.ended(newer)).toMatchObject({ state: 'failed', attempt: 0, error: { code: 'INVALID_JOB' } })
+  expect(await client.exists(`${keys.prefix}:quarantine:${newer}`)).toBe(1)
+  await expect.poll(() => client.zscore(keys.bull('delayed'), younger)).not.toBeNull()
+  expect((await fleet.producer.get(TENANT, younger))?.state).toBe('waiting')
+})
+
 test('keys that reach for prototypes, another tenant, another id and unknown fields end as INVALID_JOB unrun', async () => {
   const ids = [
     await jobWith((data) => data.replace('"spec":{', '"spec":{"__proto__":{"polluted":true},')),

@@ -26,6 +26,7 @@ import { HOOK_SETTLE } from './scripts/hook-settle.js'
 import { SESSION_CLOSE, SESSION_CREATE, SESSION_REMOVE } from './scripts/sessions.js'
 import { TICK, TICK_NOTE } from './scripts/tick.js'
 import { TIDE } from './scripts/tide.js'
+import { WAIT_NEWER } from './scripts/wait-newer.js'
 
 const SCRIPTS = {
   fleetEnqueue: ENQUEUE,
@@ -49,6 +50,7 @@ const SCRIPTS = {
   fleetAccount: ACCOUNT,
   fleetQuarantine: QUARANTINE,
   fleetScreen: SCREEN,
+  fleetWaitNewer: WAIT_NEWER,
   fleetHookWrite: HOOK_WRITE,
   fleetHookDelete: HOOK_DELETE,
   fleetHookTest: HOOK_TEST,
@@ -87,6 +89,7 @@ const PASS_FULL: ReadonlySet<ScriptName> = new Set([
   'fleetTide',
   'fleetAccount',
   'fleetQuarantine',
+  'fleetWaitNewer',
   'fleetHookSettle',
 ] as const)
 /**
