@@ -34,7 +34,11 @@ function callOf(id: string): { path: string; method: string; json: unknown } {
   const ids: Record<string, string> = { jobs: 'j_', schedules: 'c_', sessions: 's_', webhooks: 'wh_' }
   const kind = path.split('/')[2] ?? ''
   const named = path.replace(':id', `${ids[kind] ?? 'w'}${'a'.repeat(26)}`)
-  return { path: named, method: method.toUpperCase(), json: body && Object.values(body.examples)[0] }
+  return {
+    path: named.replace(':name', 'default'),
+    method: method.toUpperCase(),
+    json: body && Object.values(body.examples)[0],
+  }
 }
 
 test('while Redis stands still every call is answered in its own time: 503, and when to come again', async () => {

@@ -30,6 +30,15 @@ export interface Worker {
   lastSeen: number
 }
 
+export interface Credential {
+  name: string
+  state: 'open' | 'trying' | 'parked' | 'broken'
+  code?: string
+  message?: string
+  resumesAt?: number
+  jobs: number
+}
+
 export interface Session {
   id: string
   state: string
@@ -45,6 +54,7 @@ export interface Session {
 export interface Fleet {
   now: number
   workers: Worker[]
+  credentials: Credential[]
   tenants: string[]
   sessionCounts: Record<string, number>
   sessions: { tenant: string; session: Session }[]

@@ -2,6 +2,7 @@ import { html, useEffect, useState, type Node } from './vendor/preact.js'
 import { ask, type Fleet, type Minute, type Page, type Worker } from './api.js'
 import { Chart } from './chart.js'
 import { confirmed } from './confirm.js'
+import { Credentials } from './credentials.js'
 import { ago, duration, usd, visible } from './format.js'
 
 const REFRESH_MS = 2_000
@@ -15,7 +16,7 @@ export function FleetPage(): Node {
   return html`
     <h1>Fleet</h1>
     ${fault !== '' && html`<p class="notice" role="alert">The fleet cannot be asked: ${fault}</p>`}
-    ${fleet !== undefined && html`<${Figures} fleet=${fleet} /><${Charts} minutes=${fleet.history.minutes} /><${Workers} workers=${fleet.workers} now=${fleet.now} /><${Sessions} fleet=${fleet} />`}
+    ${fleet !== undefined && html`<${Figures} fleet=${fleet} /><${Charts} minutes=${fleet.history.minutes} /><${Workers} workers=${fleet.workers} now=${fleet.now} /><${Credentials} credentials=${fleet.credentials} /><${Sessions} fleet=${fleet} />`}
     <${Jobs} tenants=${fleet?.tenants ?? []} />
   `
 }

@@ -68,7 +68,7 @@ function blockOf(event: StreamEvent): Block {
     case 'parked':
       return {
         ...block,
-        title: `parked until ${new Date(Number(event['resumesAt'])).toLocaleString()}: ${error.code}: ${error.message}`,
+        title: `parked until ${event['resumesAt'] === undefined ? 'its credential is resumed' : new Date(Number(event['resumesAt'])).toLocaleString()}: ${error.code}: ${error.message}`,
       }
     case 'failed':
       return { ...block, title: `failed: ${error.code}: ${error.message}` }

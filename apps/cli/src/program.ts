@@ -5,6 +5,7 @@ import { addCompletion } from './completion/commands.js'
 import { describeError, EXIT, type Problem } from './exit-code.js'
 import { addDoctor } from './doctor/commands.js'
 import { addFleetCommands } from './fleet/commands.js'
+import { addCredentialCommands } from './fleet/credentials.js'
 import { addJobCommands } from './job/commands.js'
 import { addAuditCommands } from './audit/commands.js'
 import { addKeyCommands } from './keys/commands.js'
@@ -88,6 +89,7 @@ Exit codes: 0 ok, 1 the job failed, 2 bad usage, 69 fleet unreachable, 75 parked
   addSessionCommands(commands)
   addScheduleCommands(commands)
   addFleetCommands(commands)
+  addCredentialCommands(commands)
   addWebhookCommands(commands)
   addKeyCommands(commands)
   addAuditCommands(commands)

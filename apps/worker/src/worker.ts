@@ -33,7 +33,7 @@ import { createHealthFiles, type HealthFiles } from './health-files.js'
 import { capacityOf, SESSION_MAX_BYTES } from './host/capacity.js'
 import { readIntoPageCache } from './host/page-cache.js'
 import { readHostResources } from './host/resources.js'
-import { allParked } from './parked.js'
+import { allClosed } from './closed.js'
 import { createPauses } from './pauses.js'
 import { pinnedStart } from './pinned-start.js'
 import { watchRedis, type RedisWatch } from './redis-watch.js'
@@ -143,8 +143,8 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const ended = new Promise<void>((resolve) => (drained = resolve))
     const status = () =>
       statusOf({ claude, limit, consumer, pool, pausedReason: draining ? 'draining' : pauses.reason, settings })
-    const onBeat = ({ clockOffMs, parked }: { clockOffMs: number; parked: ReadonlyMap<string, number> }) => {
-      pauses.set('credentials', allParked(Object.keys(fingerprints), parked))
+    const onBeat = ({ clockOffMs, closed }: { clockOffMs: number; closed: ReadonlyMap<string, number> }) => {
+      pauses.set('credentials', allClosed(Object.keys(fingerprints), closed))
       health?.beaten()
       clock.seen(clockOffMs)
     }

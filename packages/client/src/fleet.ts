@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import {
+  CREDENTIAL_PATTERN,
   FleetError,
   isEndEvent,
   isEndState,
@@ -7,6 +8,7 @@ import {
   JOB_ID_PATTERN,
   parseIdempotencyKey,
   type BatchReply,
+  type CredentialView,
   type JobInput,
   type JobPage,
   type JobResult,
@@ -65,6 +67,14 @@ export interface Job {
   retry(options?: CallOptions): Promise<Job>
 }
 
+/** Credentials are names here; their values never leave the workers. */
+export interface CredentialCalls {
+  /** Those that workers have or that jobs wait for: `open`, `parked` by a usage limit, `broken` since the API refuses it, or `trying`. */
+  list(options?: CallOptions): Promise<CredentialView[]>
+  /** Says that it can be used again: one job tries it, then the others go on. Throws FleetError `NOT_FOUND` when no worker has it. */
+  resume(name: string, options?: CallOptions): Promise<CredentialView>
+}
+
 /** The fleet as a caller sees it, the same over HTTP and over Redis. */
 export interface FleetClient {
   /** Throws FleetError: `INVALID_REQUEST` with `details.errors`, `PAYLOAD_TOO_LARGE`, `IDEMPOTENCY_MISMATCH`, `FORBIDDEN`. */
@@ -87,6 +97,8 @@ export interface FleetClient {
   stats(options?: CallOptions): Promise<Stats>
   /** Asks a worker to claim nothing more, finish and exit. Throws FleetError `NOT_FOUND` when none has this id. */
   drainWorker(id: string, options?: CallOptions): Promise<void>
+  /** The workers' credentials: which of them jobs may use. Over HTTP only, with a key of scope `admin`. */
+  readonly credentials: CredentialCalls
   /** The tenant's endpoints that are told when jobs end. Over HTTP only. */
   readonly webhooks: FleetWebhooks
   /** Ends every call in progress and closes the connection. May be called more than once. */
@@ -208,6 +220,13 @@ export function createFleet(transport: Transport, { reconnectMs }: { reconnectMs
     async drainWorker(id, options) {
       if (!WORKER_ID_PATTERN.test(id)) throw new FleetError('NOT_FOUND', 'there is no such live worker')
       return call(options?.signal, (signal) => transport.drainWorker(id, signal))
+    },
+    credentials: {
+      list: (options) => call(options?.signal, (signal) => transport.credentials(signal)),
+      async resume(name, options) {
+        if (!CREDENTIAL_PATTERN.test(name)) throw new FleetError('NOT_FOUND', 'no worker has a credential of this name')
+        return call(options?.signal, (signal) => transport.resumeCredential(name, signal))
+      },
     },
     webhooks: createFleetWebhooks(transport.webhooks, call),
     async close() {

@@ -1,5 +1,6 @@
 import type {
   BatchReply,
+  CredentialView,
   DeliveryView,
   JobListQuery,
   JobPage,
@@ -52,6 +53,8 @@ export interface Transport {
   workers(signal: AbortSignal): Promise<WorkerView[]>
   stats(signal: AbortSignal): Promise<Stats>
   drainWorker(id: string, signal: AbortSignal): Promise<void>
+  credentials(signal: AbortSignal): Promise<CredentialView[]>
+  resumeCredential(name: string, signal: AbortSignal): Promise<CredentialView>
   webhooks: WebhookTransport
   close(): Promise<void>
 }

@@ -82,6 +82,29 @@ export const workerViewSchema = z.object({
 })
 export type WorkerView = z.infer<typeof workerViewSchema>
 export const workerListSchema = z.object({ items: z.array(workerViewSchema) })
+/** From the best to the worst for a job. */
+export const CREDENTIAL_STATES = ['open', 'trying', 'parked', 'broken'] as const
+const credentialValueSchema = z.object({
+  state: z
+    .enum(CREDENTIAL_STATES)
+    .describe(
+      '`parked`: until its usage limit resets. `broken`: the API refuses it, and its jobs wait until it is resumed. `trying`: it was resumed, and one job tries it.',
+    ),
+  code: z.enum(JOB_ERROR_CODES).optional().describe('What closed it.'),
+  message: z.string().optional(),
+  since: z.number().optional().describe('ms since the epoch.'),
+  resumesAt: z.number().optional().describe('ms since the epoch; of one that is parked.'),
+  lastSeen: z.number().optional().describe('When a worker last had it, ms since the epoch.'),
+})
+export type CredentialValue = z.infer<typeof credentialValueSchema>
+export const credentialViewSchema = credentialValueSchema.omit({ lastSeen: true }).extend({
+  name: z.string(),
+  jobs: z.number().describe('Jobs of all tenants that are held until it is open.'),
+  values: z.array(credentialValueSchema).describe('Workers may have different values of one name: how each is.'),
+})
+export type CredentialView = z.infer<typeof credentialViewSchema>
+export const credentialListSchema = z.object({ items: z.array(credentialViewSchema) })
+
 export const drainReplySchema = z.object({ id: z.string(), draining: z.literal(true) })
 
 const quantiles = z.object({ p50: z.number(), p90: z.number(), p99: z.number() })

@@ -11,11 +11,12 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
   AUTH_FAILED: {
     means: 'The API of the model refuses the credential, or the worker has none.',
     advice:
-      'On the worker: `claude-fleet doctor --online`. Put a good key in its place, start the worker anew, retry the job.',
+      'On the worker: `claude-fleet doctor --online`. Put a good key in its place, start the worker anew, retry the job. Others of that credential wait until then.',
   },
   INSUFFICIENT_CREDITS: {
     means: "The credential's account has no credit left.",
-    advice: 'Add credit, or name another `credential`; retry the job.',
+    advice:
+      'Add credit, `claude-fleet credentials resume NAME`, retry the job; or name another `credential`. Others of it wait until then.',
   },
   RATE_LIMITED: {
     means: 'The API took too many requests of this credential, and did not say when its limit is reset.',

@@ -41,8 +41,12 @@ export interface Keys {
   held: string
   /** Set: jobs that are to go on and were on their way into BullMQ's delayed set. */
   promote: string
-  /** Hash: the values of a credential, by fingerprint: until when each is parked, when a worker last had it. */
+  /** Set: names of the credentials that workers have had. */
+  credentials: string
+  /** Hash: the values of a credential, by fingerprint: what closes each, when a worker last had it. */
   credential(name: string): string
+  /** Sorted set by creation: jobs that are held until it is open. */
+  credentialHeld(name: string): string
   /** Sorted set by creation: records whose BullMQ job may not exist yet. */
   unplaced: string
   tenants: string
@@ -120,7 +124,9 @@ export function createKeys(prefix: string): Keys {
     due: `${prefix}:due`,
     held: `${prefix}:held`,
     promote: `${prefix}:promote`,
+    credentials: `${prefix}:credentials`,
     credential: (name) => `${prefix}:credential:${name}`,
+    credentialHeld: (name) => `${prefix}:held:credential:${name}`,
     unplaced: `${prefix}:unplaced`,
     tenants: `${prefix}:tenants`,
     idempotency: (tenant, hash) => `${prefix}:idem:${tenant}:${hash}`,

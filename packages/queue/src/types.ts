@@ -1,5 +1,6 @@
 import type {
   BatchReply,
+  CredentialView,
   EventBody,
   JobError,
   JobListQuery,
@@ -336,6 +337,10 @@ export interface Admin {
   sessions(limit: number): Promise<OperatorSession[]>
   /** Asks a worker to drain. False: no live worker has this id. */
   drainWorker(workerId: string): Promise<boolean>
+  /** The credentials that workers have or that jobs wait for, by name. */
+  credentials(): Promise<CredentialView[]>
+  /** An operator's word that a credential is good again. False: no worker has it. */
+  resumeCredential(name: string): Promise<boolean>
   close(): Promise<void>
 }
 

@@ -1,4 +1,4 @@
-import { JOB_ERROR_CODES, JOB_STATES, type Usage } from '@claude-fleet/core'
+import { CREDENTIAL_STATES, JOB_ERROR_CODES, JOB_STATES, type Usage } from '@claude-fleet/core'
 import type { CodeCounts, FleetMetrics, LatencyHistogram } from '@claude-fleet/queue'
 
 /** One metric as prom-client's registries exchange it: `getMetricsAsJSON`. */
@@ -24,7 +24,11 @@ export function familiesOf(fleet: FleetMetrics): Family[] {
   return [...gaugesOf(fleet), ...countersOf(fleet), ...histogramsOf(fleet)]
 }
 
-function gaugesOf({ jobs, oldestWaitingMs, workers, webhooks }: FleetMetrics): Family[] {
+function gaugesOf({ jobs, oldestWaitingMs, workers, webhooks, credentials }: FleetMetrics): Family[] {
+  const states = CREDENTIAL_STATES.map((state) => ({
+    value: credentials.filter((credential) => credential.state === state).length,
+    labels: { state },
+  }))
   const each = (value: (worker: FleetMetrics['workers'][number]) => number) =>
     workers.map((worker) => ({ value: value(worker), labels: { worker: worker.id } }))
   const running = workers.reduce((sum, worker) => sum + worker.running, 0)
@@ -62,6 +66,14 @@ function gaugesOf({ jobs, oldestWaitingMs, workers, webhooks }: FleetMetrics): F
       '1 when a live worker claims nothing now, such as while it drains',
       each((worker) => (worker.pausedReason === undefined ? 0 : 1)),
     ),
+    gauge(
+      'claude_fleet_credentials',
+      'Credentials of the fleet by state: broken ones wait for an operator, parked ones for the reset of a usage limit',
+      states,
+    ),
+    gauge('claude_fleet_credential_jobs', 'Jobs that are held until their credential can be used', [
+      one(credentials.reduce((sum, credential) => sum + credential.jobs, 0)),
+    ]),
   ]
 }
 

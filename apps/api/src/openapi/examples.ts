@@ -15,6 +15,7 @@ import {
   type Stats,
   type WebhookInput,
   type WebhookView,
+  type CredentialView,
   type WorkerView,
 } from '@claude-fleet/core'
 
@@ -171,6 +172,19 @@ const worker: WorkerView = {
   lastSeen: CREATED,
 }
 
+const refused = {
+  state: 'broken',
+  code: 'AUTH_FAILED',
+  message: 'API Error: 401 invalid x-api-key',
+  since: CREATED,
+} as const
+const credential: CredentialView = {
+  name: 'default',
+  ...refused,
+  jobs: 12,
+  values: [{ ...refused, lastSeen: CREATED + 60_000 }],
+}
+
 const quantiles = { p50: 100, p90: 500, p99: 2_000 }
 const stats: Stats = {
   jobs: { waiting: 0, delayed: 0, parked: 0, active: 1, completed: 41, failed: 1, cancelled: 0 },
@@ -281,6 +295,8 @@ export const EXAMPLES = {
   pendingJob: { id: ID, state: 'active' },
   eventStream,
   workerList: { items: [worker] },
+  credentialList: { items: [credential] },
+  credential,
   drainReply: { id: 'host-1', draining: true },
   stats,
   problem,

@@ -34,6 +34,8 @@ export const CONTRACT: Readonly<Record<string, readonly number[]>> = {
   'POST /v1/webhooks/{id}/test': [202, 401, 403, 404, 409, 500],
   'GET /v1/workers': [200, 401, 403, 500],
   'POST /v1/workers/{id}/drain': [202, 401, 403, 404, 500],
+  'GET /v1/credentials': [200, 401, 403, 500],
+  'POST /v1/credentials/{name}/resume': [200, 401, 403, 404, 500],
   'GET /v1/stats': [200, 401, 500],
   'GET /healthz': [200],
   'GET /readyz': [200, 503],

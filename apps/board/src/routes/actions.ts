@@ -1,10 +1,10 @@
-import { FleetError, WORKER_ID_PATTERN } from '@claude-fleet/core'
+import { CREDENTIAL_PATTERN, FleetError, WORKER_ID_PATTERN } from '@claude-fleet/core'
 import { logOf, resource } from '@claude-fleet/http'
 import type { Admin, Producer } from '@claude-fleet/queue'
 import type { IRouter } from 'express'
 import { jobOf } from './jobs.js'
 
-/** What operators may do: cancel and retry a job, drain a worker. Each leaves a line in the log that says who. */
+/** What operators may do: cancel and retry a job, drain a worker, resume a credential. Each leaves a line in the log that says who. */
 export function addActionRoutes(
   router: IRouter,
   { admin, producer }: { admin: Admin; producer: Producer },
@@ -39,6 +39,17 @@ export function addActionRoutes(
         if (!known) throw new FleetError('NOT_FOUND', 'there is no such live worker')
         logOf(req).info({ audit: 'drain', user, workerId: id }, 'operator drained a worker')
         res.status(202).json({ id })
+      },
+    ],
+  })
+  resource(router, '/api/credentials/:name/resume', {
+    post: [
+      async (req, res) => {
+        const { name } = req.params
+        const known = typeof name === 'string' && CREDENTIAL_PATTERN.test(name) && (await admin.resumeCredential(name))
+        if (!known) throw new FleetError('NOT_FOUND', 'no worker has a credential of this name')
+        logOf(req).info({ audit: 'resume', user, credential: name }, 'operator resumed a credential')
+        res.status(202).json({ name })
       },
     ],
   })

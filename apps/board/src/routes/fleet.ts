@@ -9,15 +9,16 @@ export function addFleetRoutes(router: IRouter, admin: Admin): void {
   resource(router, '/api/fleet', {
     get: [
       async (_req, res) => {
-        const [workers, stats, history, tenants, sessionCounts, sessions] = await Promise.all([
+        const [workers, credentials, stats, history, tenants, sessionCounts, sessions] = await Promise.all([
           admin.workers(),
+          admin.credentials(),
           admin.stats(undefined),
           admin.history(undefined),
           admin.tenants(),
           admin.sessionCounts(),
           admin.sessions(SESSIONS_SHOWN),
         ])
-        res.json({ now: Date.now(), workers, stats, history, tenants, sessionCounts, sessions })
+        res.json({ now: Date.now(), workers, credentials, stats, history, tenants, sessionCounts, sessions })
       },
     ],
   })

@@ -85,12 +85,12 @@ function exitCodeAt(event: StreamEvent, cancelled: boolean): number | undefined 
 }
 
 /** Is the job parked now, by this very event? A stream is told from its start, and the job may have gone on since. */
-async function isParkedBy(job: Job, event: { resumesAt: number }, signal: AbortSignal): Promise<boolean> {
+async function isParkedBy(job: Job, event: { resumesAt?: number | undefined }, signal: AbortSignal): Promise<boolean> {
   try {
     const { state, resumesAt } = await job.get({ signal })
     return state === 'parked' && resumesAt === event.resumesAt
   } catch {
-    return !signal.aborted && event.resumesAt > Date.now()
+    return !signal.aborted && (event.resumesAt ?? Infinity) > Date.now()
   }
 }
 

@@ -83,7 +83,7 @@ export function createPrinter(
       case 'parked':
         closeLine()
         note(
-          `parked until ${new Date(event.resumesAt).toISOString()} (${event.error.code}: ${event.error.message})`,
+          `parked until ${event.resumesAt === undefined ? 'its credential is resumed' : new Date(event.resumesAt).toISOString()} (${event.error.code}: ${event.error.message})`,
           style.warn,
         )
         return status.say('parked')

@@ -11,7 +11,7 @@ interface WaitFlag {
   wait?: boolean
 }
 
-const WAIT = 'stay with a job that a usage limit has parked, in place of leaving with 75'
+const WAIT = 'stay with a job that is parked by a usage limit or a refused credential, in place of leaving with 75'
 
 /** The commands that begin a job or follow one: `run`, `enqueue`, `tail`, `retry`. */
 export function addStreamCommands({ command, action, terminal, printJson, printLines }: Commands): void {

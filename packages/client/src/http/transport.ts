@@ -1,4 +1,12 @@
-import { batchReplySchema, jobPageSchema, jobViewSchema, statsSchema, workerListSchema } from '@claude-fleet/core'
+import {
+  batchReplySchema,
+  credentialListSchema,
+  credentialViewSchema,
+  jobPageSchema,
+  jobViewSchema,
+  statsSchema,
+  workerListSchema,
+} from '@claude-fleet/core'
 import { z } from 'zod'
 import type { Transport } from '../transport.js'
 import { createHttpSchedules } from './schedules.js'
@@ -65,6 +73,13 @@ export function createHttpTransport(endpoint: HttpEndpoint): Transport {
     },
     async drainWorker(id, signal) {
       await ask({ method: 'POST', path: `v1/workers/${encodeURIComponent(id)}/drain` }, drainingSchema, signal)
+    },
+    async credentials(signal) {
+      return (await ask({ method: 'GET', path: 'v1/credentials' }, credentialListSchema, signal)).value.items
+    },
+    async resumeCredential(name, signal) {
+      const path = `v1/credentials/${encodeURIComponent(name)}/resume`
+      return (await ask({ method: 'POST', path }, credentialViewSchema, signal)).value
     },
     webhooks: createHttpWebhooks(endpoint),
     close: async () => undefined,

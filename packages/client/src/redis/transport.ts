@@ -82,6 +82,8 @@ export async function connectRedisTransport(endpoint: RedisEndpoint): Promise<Tr
     workers: operatorsOnly,
     stats: operatorsOnly,
     drainWorker: operatorsOnly,
+    credentials: operatorsOnly,
+    resumeCredential: operatorsOnly,
     webhooks: {
       create: apiOnly,
       list: apiOnly,

@@ -1,4 +1,5 @@
 import { JOB_STATES, type JobState, type WorkerView } from '@claude-fleet/core'
+import { listCredentials, resumeCredential } from '../admission/credentials.js'
 import { parseJson } from '../jobs/seal.js'
 import type { QueueDeps } from '../jobs/producer.js'
 import { createKeys } from '../keys.js'
@@ -121,9 +122,16 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
       tenantsOf(undefined),
       redisNow(),
     ])
-    const [jobs, oldestWaitingMs, listed] = await Promise.all([counts(undefined), oldestWaiting(names, now), workers()])
-    return { ...foldMetrics(sums, counters), jobs, oldestWaitingMs, workers: listed }
+    const [jobs, oldestWaitingMs, listed, known] = await Promise.all([
+      counts(undefined),
+      oldestWaiting(names, now),
+      workers(),
+      credentials(),
+    ])
+    return { ...foldMetrics(sums, counters), jobs, oldestWaitingMs, workers: listed, credentials: known }
   }
+
+  const credentials = async () => listCredentials({ client, keys }, await redisNow())
 
   async function drainWorker(workerId: string): Promise<boolean> {
     const text = await client.get(keys.worker(workerId))
@@ -147,6 +155,8 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
     sessionCounts: () => call(countSessions(client, keys)),
     sessions: (limit) => call(latestSessions(client, keys, limit)),
     drainWorker: (workerId) => call(drainWorker(workerId)),
+    credentials: () => call(credentials()),
+    resumeCredential: (name) => call(resumeCredential({ client, keys }, name)),
     close: async () => undefined,
   }
 }

@@ -1,6 +1,7 @@
 import {
   JOB_ERROR_CODES,
   PROCESS_END_REASONS,
+  type CredentialView,
   type JobErrorCode,
   type JobState,
   type PoolCounters,
@@ -32,7 +33,7 @@ type Fields = Readonly<Record<string, string>>
 export function foldMetrics(
   sums: Fields,
   counters: Fields,
-): Omit<FleetMetrics, 'jobs' | 'oldestWaitingMs' | 'workers'> {
+): Omit<FleetMetrics, 'jobs' | 'oldestWaitingMs' | 'workers' | 'credentials'> {
   const sum = (field: string) => Number(sums[field] ?? 0)
   return {
     attempts: sum('attempts'),
@@ -130,6 +131,7 @@ export interface FleetMetrics {
   oldestWaitingMs: number
   /** The live ones. */
   workers: WorkerView[]
+  credentials: CredentialView[]
   /** Attempts begun. */
   attempts: number
   ended: { completed: number; cancelled: number; failed: CodeCounts }

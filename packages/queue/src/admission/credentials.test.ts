@@ -1,10 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { completed, openFleet, QUIET, specOf, TENANT, typesOf, USAGE, type TestFleet } from '../testing/fleet.js'
+import { startBeatingWorker, type BeatingWorker } from '../testing/beating-worker.js'
+import { completed, openFleet, specOf, TENANT, typesOf, USAGE, type TestFleet } from '../testing/fleet.js'
 import { startTestRedis, type TestRedis } from '../testing/redis.js'
-import { connectRedis } from '../redis/connect.js'
-import { registerWorker } from '../workers/registration.js'
-import type { AttemptOutcome, Claim, RedisConnection, WorkerRegistration } from '../types.js'
-import { fingerprintOf } from './credentials.js'
+import type { AttemptOutcome, Claim } from '../types.js'
 
 /** The long form: `PARKED_JOBS=10000 node_modules/.bin/vitest run packages/queue/src/admission/credentials`. */
 const JOBS = Number(process.env['PARKED_JOBS'] ?? 300)
@@ -12,42 +10,20 @@ const LIMIT = 2
 
 let server: TestRedis
 let fleet: TestFleet
-let beats: { redis: RedisConnection; registration: WorkerRegistration }[] = []
+let workers: BeatingWorker[] = []
 beforeAll(async () => void (server = await startTestRedis()))
 afterAll(() => server.stop())
 beforeEach(async () => void (fleet = await openFleet(server.url)))
 afterEach(async () => {
-  for (const { redis, registration } of beats) {
-    await registration.close()
-    await redis.close()
-  }
-  beats = []
+  for (const one of workers) await one.close()
+  workers = []
   await fleet.close()
 })
 
-/** A worker with this value of the credential `default`. It beats when it is told to. */
 async function worker(workerId: string, value: string, run: (claim: Claim) => Promise<AttemptOutcome>) {
-  const fingerprint = fingerprintOf({ ANTHROPIC_API_KEY: value })
-  const redis = await connectRedis({ url: server.url, name: workerId, mode: 'worker' })
-  const status = () => ({
-    claudeVersion: '1',
-    limit: LIMIT,
-    running: 0,
-    spares: 0,
-    credentials: ['default'],
-    pausedReason: undefined,
-    pool: { created: 0, reused: 0, spare: 0, cold: 0, destroyed: 0 },
-    ends: {},
-  })
-  const options = { prefix: fleet.prefix, workerId, host: 'h', pid: 1, fingerprints: { default: fingerprint } }
-  const consumer = await fleet.consume(run, { workerId, concurrency: LIMIT, fingerprint })
-  const onBeat = ({ parked }: { parked: ReadonlyMap<string, number> }) => consumer.hold(parked.has('default'))
-  const registration = await registerWorker({ redis, log: QUIET, status, onDrain() {}, onBeat }, options, {
-    ttlMs: 60_000,
-    beatMs: 60_000,
-  })
-  beats.push({ redis, registration })
-  return registration
+  const started = await startBeatingWorker(fleet, server.url, { workerId, value, limit: LIMIT }, run)
+  workers.push(started)
+  return started
 }
 
 function limited(claim: Claim, resumesAt: number): AttemptOutcome {

@@ -2,7 +2,7 @@ import { NO_USAGE, type JobResult, type JobSpec } from '@claude-fleet/core'
 import { DelayedError, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { confirmHeld } from '../admission/holding.js'
-import { parkCredential } from '../admission/credentials.js'
+import { closeCredential, closingOf } from '../admission/credentials.js'
 import { OPEN_GATE, type AdmissionGate } from '../admission/gate.js'
 import { newFence } from '../ids.js'
 import { isNewerEnvelope, openEnvelope } from '../jobs/envelope.js'
@@ -240,7 +240,7 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     }
     try {
       const { retentionMs } = options
-      await parkValue(job.spec.credential, outcome)
+      await closeValue(job.spec.credential, outcome)
       return await settle({ client, keys, log, retentionMs }, held, writer, job.attempt, outcome)
     } finally {
       writer.close()
@@ -248,15 +248,23 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
   }
 
   /** Before the outcome is written, so that nobody who waits for this job's end begins another with that value. */
-  async function parkValue(name: string, outcome: AttemptOutcome): Promise<void> {
+  async function closeValue(name: string, outcome: AttemptOutcome): Promise<void> {
     const fingerprint = deps.fingerprint?.(name)
-    if (outcome.type !== 'parked' || fingerprint === undefined) return
-    log.warn({ credential: name, fingerprint, resumesAt: outcome.resumesAt }, 'a credential has met its usage limit')
+    const closing = closingOf(outcome)
+    if (closing === undefined || fingerprint === undefined) return
+    const { error, resumesAt } = closing
+    if (resumesAt !== undefined)
+      log.warn({ credential: name, fingerprint, resumesAt }, 'a credential has met its usage limit')
+    else
+      log.error(
+        { credential: name, fingerprint, code: error.code },
+        'the API refuses a credential; its jobs wait until it is resumed',
+      )
     await within(
       DISPOSE_MS,
-      parkCredential({ client, keys }, { name, fingerprint }, outcome),
+      closeCredential({ client, keys }, { name, fingerprint }, closing),
       'Redis did not answer',
-    ).catch((err: unknown) => log.warn({ err, credential: name }, 'a credential could not be parked for all workers'))
+    ).catch((err: unknown) => log.warn({ err, credential: name }, 'a credential could not be closed for all workers'))
   }
 
   /** The job can never run: it is put away where people can look at it, and its record, if it has one, says so. */

@@ -5,6 +5,7 @@ import { parseJson } from '../jobs/seal.js'
 const controlMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('cancel'), id: z.string(), reason: z.string() }),
   z.object({ type: z.literal('drain'), worker: z.string() }),
+  z.object({ type: z.literal('credential'), name: z.string() }),
 ])
 export type ControlMessage = z.infer<typeof controlMessageSchema>
 

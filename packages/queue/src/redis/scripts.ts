@@ -7,7 +7,7 @@ import { APPEND } from './scripts/append.js'
 import { BEAT } from './scripts/beat.js'
 import { BEGIN } from './scripts/begin.js'
 import { CANCEL } from './scripts/cancel.js'
-import { PARK } from './scripts/credentials.js'
+import { PARK, RESUME_CREDENTIAL } from './scripts/credentials.js'
 import { ENQUEUE, KEY_BATCH } from './scripts/enqueue.js'
 import { KEEP_PROMPT } from './scripts/keep-prompt.js'
 import { PROMOTE, RECHECK } from './scripts/holding.js'
@@ -38,6 +38,7 @@ const SCRIPTS = {
   fleetKeepPrompt: KEEP_PROMPT,
   fleetAbandon: ABANDON,
   fleetPark: PARK,
+  fleetResumeCredential: RESUME_CREDENTIAL,
   fleetPromote: PROMOTE,
   fleetRecheck: RECHECK,
   fleetRipen: RIPEN,
@@ -78,6 +79,7 @@ const PASS_FULL: ReadonlySet<ScriptName> = new Set([
   'fleetKeepPrompt',
   'fleetAbandon',
   'fleetPark',
+  'fleetResumeCredential',
   'fleetPromote',
   'fleetRecheck',
   'fleetRipen',

@@ -22,9 +22,9 @@ export interface RegistrationDeps extends QueueDeps {
   /**
    * Called whenever Redis has taken a heartbeat of this worker. `clockOffMs`: how far this host's clock is ahead of
    * Redis's at least (behind: negative); what the call itself took is not held against it.
-   * `parked`: which of its credentials have met their usage limit, until when, ms.
+   * `closed`: which of its credentials cannot be used, until when, ms; 0: until somebody resumes it.
    */
-  onBeat?: (beat: { clockOffMs: number; parked: ReadonlyMap<string, number> }) => void
+  onBeat?: (beat: { clockOffMs: number; closed: ReadonlyMap<string, number> }) => void
 }
 
 export interface RegistrationOptions {
@@ -82,7 +82,7 @@ export async function registerWorker(
     const before = Date.now()
     const words = await say(text)
     const after = Date.now()
-    if (words[0] === 'ok') onBeat?.({ clockOffMs: clockOff(Number(words[2]), before, after), parked: parkedOf(words) })
+    if (words[0] === 'ok') onBeat?.({ clockOffMs: clockOff(Number(words[2]), before, after), closed: closedOf(words) })
     return words
   }
 
@@ -140,6 +140,7 @@ export async function registerWorker(
       const message = parseControl(text)
       // The request names the instance in Redis; the beat reads it, so a lost message is only a late one.
       if (message?.type === 'drain' && message.worker === workerId) void beatQuietly()
+      if (message?.type === 'credential' && options.fingerprints?.[message.name] !== undefined) void beatQuietly()
     },
     restored: () => void beatQuietly(),
   })
@@ -161,10 +162,10 @@ export async function registerWorker(
 }
 
 /** Name and time by turns. */
-function parkedOf([, , , ...words]: readonly string[]): Map<string, number> {
-  const parked = new Map<string, number>()
-  for (let at = 0; at + 1 < words.length; at += 2) parked.set(words[at] ?? '', Number(words[at + 1]))
-  return parked
+function closedOf([, , , ...words]: readonly string[]): Map<string, number> {
+  const closed = new Map<string, number>()
+  for (let at = 0; at + 1 < words.length; at += 2) closed.set(words[at] ?? '', Number(words[at + 1]))
+  return closed
 }
 
 /** Redis looked at its clock at some moment between the two: only what neither of them explains is a difference. */

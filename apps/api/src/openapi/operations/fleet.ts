@@ -1,11 +1,18 @@
-import { drainReplySchema, statsSchema, WORKER_ID_PATTERN, workerListSchema } from '@claude-fleet/core'
+import {
+  CREDENTIAL_PATTERN,
+  credentialListSchema,
+  credentialViewSchema,
+  drainReplySchema,
+  statsSchema,
+  WORKER_ID_PATTERN,
+  workerListSchema,
+} from '@claude-fleet/core'
 import { z } from 'zod'
 import { EXAMPLES } from '../examples.js'
 import type { Operation } from '../operation.js'
 
 /**
- * `/v1/workers` and `/v1/stats`. Workers belong to the fleet, not to a tenant, and name hosts and credentials: both
- * their calls want the scope `admin`. Figures are the tenant's own.
+ * `/v1/workers`, `/v1/credentials` and `/v1/stats`. Workers and credentials belong to the fleet, not to a tenant: their calls want the scope `admin`. Figures are the tenant's own.
  */
 export const fleetOperations = {
   listWorkers: {
@@ -33,6 +40,36 @@ export const fleetOperations = {
       202: {
         description: 'It was told.',
         content: { type: 'application/json', schema: drainReplySchema, example: EXAMPLES.drainReply },
+      },
+    },
+  },
+  listCredentials: {
+    method: 'get',
+    path: '/v1/credentials',
+    tag: 'fleet',
+    summary: 'List the credentials of the workers',
+    description: 'Names and how each is: whether jobs may use it, and if not why and until when. Never a value.',
+    scope: 'admin',
+    replies: {
+      200: {
+        description: 'Those that workers have, or that jobs wait for.',
+        content: { type: 'application/json', schema: credentialListSchema, example: EXAMPLES.credentialList },
+      },
+    },
+  },
+  resumeCredential: {
+    method: 'post',
+    path: '/v1/credentials/:name/resume',
+    tag: 'fleet',
+    summary: 'Resume a credential',
+    description:
+      'Says that a credential can be used again. One that the API had refused is tried with one job; when that is answered, the others go on.',
+    scope: 'admin',
+    params: z.object({ name: z.string().regex(CREDENTIAL_PATTERN).describe('Name of the credential.') }),
+    replies: {
+      200: {
+        description: 'How it is now.',
+        content: { type: 'application/json', schema: credentialViewSchema, example: EXAMPLES.credential },
       },
     },
   },

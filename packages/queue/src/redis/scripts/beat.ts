@@ -4,7 +4,7 @@
  * ARGV[3] the process's instance, [4] JSON of what it says of itself (empty: it leaves), [5] how long it counts, ms,
  * [6] JSON of what the process has counted since it began, [7] how long that is remembered, ms, [8]
  * JSON of the fingerprints of its credentials by name, [9] jobs it may run at once.
- * Answers `ok` + `drain` or empty + Redis's time, ms, + name and end of each of its credentials that is parked, or `taken` + JSON when a live process with another instance has this id.
+ * Answers `ok` + `drain` or empty + Redis's time, ms, + name and end (0: none is known) of each of its credentials that is closed, or `taken` + JSON when a live process with another instance has this id.
  */
 export const BEAT = `
 local key, drain = P .. ':worker:' .. ID, P .. ':drain:' .. ID
@@ -29,17 +29,18 @@ if ARGV[4] == '' then
 end
 redis.call('SET', key, ARGV[4], 'PX', ARGV[5])
 local now = int(now_ms())
-local parked = {}
+local shut = {}
 for name, value in pairs(cjson.decode(ARGV[8] or '{}')) do
-  local by = parked_value(name, value, tonumber(now))
-  if by then parked[#parked + 1], parked[#parked + 2] = name, int(by.resumesAt) end
+  local e = closed_value(name, value)
+  if e and e.state ~= 'trying' and closes(e, tonumber(now), 0) then shut[#shut + 1], shut[#shut + 2] = name, int(e.resumesAt or 0) end
   see_credential(name, value, now)
   -- Those that waited for it come in waves, as the slots take them.
-  if redis.call('EXISTS', credential_held(name)) == 1 and not closed_by(name, tonumber(now)) then
+  local by, tried = closed_by(name, tonumber(now))
+  if not by and redis.call('EXISTS', credential_held(name)) == 1 then
     local room = 2 * tonumber(ARGV[9]) - redis.call('LLEN', BULL .. 'wait') - redis.call('ZCARD', BULL .. 'prioritized')
-    if room > 0 then let_credential_go(name, room) end
+    if room > 0 then let_credential_go(name, tried and 1 or room) end
   end
 end
 redis.call('ZADD', P .. ':workers', now, ID)
-return { 'ok', redis.call('GET', drain) == ARGV[3] and 'drain' or '', now, unpack(parked) }
+return { 'ok', redis.call('GET', drain) == ARGV[3] and 'drain' or '', now, unpack(shut) }
 `

@@ -1,8 +1,6 @@
-import { BEGIN_CREDENTIAL } from './credentials.js'
+import { BEGIN_CREDENTIAL, EARLY_MS } from './credentials.js'
 import { PLACE } from './place.js'
 
-/** A job may begin this much before its time: clocks of Redis and of a worker tick apart. */
-const EARLY_MS = 250
 /** A job that has lost this many workers fails, whatever its attempts allow. */
 const LOSSES_MAX = 3
 /** A turn whose labels this worker lacks is offered again after this, ms, and up to twice this: at varied times. */
@@ -28,7 +26,7 @@ const APART_MS = 1_000
  * - `early` + ms: it is not due yet, or not for this worker;
  * - `pass`: another worker has the process of its session and is free;
  * - `apart` + ms: it is a suspect;
- * - `held`: another turn of its session is before it, or its credential is parked;
+ * - `held`: another turn of its session is before it, or its credential is closed;
  * - `run` + attempt, failures, seq, createdAt, queueMs, USD spent before, model round trips of failed attempts,
  *   millionths of a USD that its session may still spend or empty.
  */
@@ -114,7 +112,7 @@ local unfit = credential_refusal(ARGV[11], ARGV[10], now)
 if unfit then return unfit end
 if r[15] and better_elsewhere(r[15], ARGV[4], now) then return { 'pass' } end
 forget_hold(ID)
-if ARGV[11] then let_credential_go(ARGV[11], 1) end
+begin_credential(ARGV[11], ARGV[10])
 attempt = attempt + 1
 move(tenant, state, 'active')
 if r[15] then redis.call('HSET', session_key(r[15]), 'worker', ARGV[4]) end

@@ -175,6 +175,7 @@ local function spend(tenant, attempt, cost, usage, tools)
   end
   local more = tonumber(cost) - e.costUsd
   if more ~= 0 then
+    credential_proved()
     local usd = string.format('%.10f', more)
     session_usd = usd
     redis.call('HINCRBYFLOAT', JOB, 'costUsd', usd)

@@ -23,6 +23,7 @@ if ARGV[7] ~= '' and first ~= seq + 1 and ARGV[10] ~= '1' then return { 'hole', 
 local now, tenant, sums = now_ms(), r[6], cjson.decode(ARGV[12])
 if ARGV[7] ~= '' then append(last, ARGV[7]) end
 spend(tenant, r[8], ARGV[11], sums.usage, sums.tools)
+if ARGV[4] == 'completed' then credential_proved() end
 close(r[8], ARGV[17], ARGV[18], now)
 redis.call('HSET', JOB, 'settled', ARGV[3])
 if ends then
