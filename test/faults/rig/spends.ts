@@ -39,6 +39,7 @@ export function createSpends(file: string, witness: Witness): Spends {
   }
 
   const found: { entry: SpendLogEntry; pid: number }[] = []
+  const prompts = new Map<string, Spend[]>()
   let rest = ''
   let position = 0
 
@@ -59,20 +60,25 @@ export function createSpends(file: string, witness: Witness): Spends {
     const end = rest.lastIndexOf('\n') + 1
     const lines = Buffer.from(rest.slice(0, end), 'latin1').toString('utf8')
     rest = rest.slice(end)
-    for (const entry of parseSpendLog(lines)) found.push({ entry, pid: here(entry) })
+    for (const entry of parseSpendLog(lines)) {
+      const pid = here(entry)
+      found.push({ entry, pid })
+      if (entry.event !== 'prompt') continue
+      const tag = entry.prompt.split(' ')[0] ?? ''
+      const spend = { tag, pid, at: entry.at, remembers: entry.remembers }
+      prompts.set(tag, [...(prompts.get(tag) ?? []), spend])
+    }
     return found
   }
 
   const timer = setInterval(entries, PERIOD_MS)
-  const all = () =>
-    entries().flatMap(({ entry, pid }) =>
-      entry.event === 'prompt'
-        ? [{ tag: entry.prompt.split(' ')[0] ?? '', pid, at: entry.at, remembers: entry.remembers }]
-        : [],
-    )
+  const read = () => {
+    entries()
+    return prompts
+  }
   return {
-    all,
-    of: (tag) => all().filter((spend) => spend.tag === tag),
+    all: () => [...read().values()].flat(),
+    of: (tag) => read().get(tag) ?? [],
     started: () => [...new Set(entries().map(({ pid }) => pid))].filter((pid) => pid !== 0),
     close: () => clearInterval(timer),
   }
