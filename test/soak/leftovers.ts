@@ -3,7 +3,7 @@ import type { Rig } from '../faults/rig/rig.js'
 
 /** Keys that stay whatever ends: a fixed number of each tenant, or of none. Without the prefix. */
 const FIXED = [
-  /^(counters|metrics|reaper|session-counts|tenants|workers)$/,
+  /^(counters|metrics|reaper|session-counts|slots|tenants|workers)$/,
   /^prompts:(events|id|meta|marker|stalled-check)$/,
   /^(ticks|webhooks):(events|id|meta|marker|stalled-check)$/,
   /^totals:acme$/,
@@ -11,7 +11,15 @@ const FIXED = [
   /^credential:[\w.-]+$/,
 ]
 /** Keys that go by themselves: each has a time to live. */
-const LAPSING = [/^(stats|spent):acme:\d+$/, /^idem:acme:/, /^tally:/, /^worker:/, /^schedule-keeper$/, /^delivery:/]
+const LAPSING = [
+  /^(stats|spent):acme:\d+$/,
+  /^idem:acme:/,
+  /^tally:/,
+  /^(window|coming)$/,
+  /^worker:/,
+  /^schedule-keeper$/,
+  /^delivery:/,
+]
 
 /** What is in Redis beside the fixed set, with its type. */
 export async function keysLeft(rig: Rig): Promise<string[]> {

@@ -13,7 +13,7 @@ import type { Admin, EventReader, Producer, Schedules, Sessions, Webhooks } from
 import express, { type Express, type Request, type RequestHandler } from 'express'
 import helmet from 'helmet'
 import type { Logger } from 'pino'
-import { authenticate, callerOf } from './access/caller.js'
+import { authenticate, callerOf, limitTenant } from './access/caller.js'
 import type { Allowance } from './access/allowance.js'
 import type { KeyRing } from './access/keys.js'
 import { onlyLocal } from './access/local.js'
@@ -40,6 +40,10 @@ export interface AppDeps {
   audit: AuditLog
   /** How much of it. */
   allowance: Allowance
+  /** Counts a call of this tenant. Rejects when it has made as many as it may. */
+  countRequest: (tenant: string) => Promise<void>
+  /** What is wrong and does not keep the API from serving. */
+  notice: () => string | undefined
   /** Rejects when Redis does not answer, or may evict jobs. */
   ready: () => Promise<unknown>
   /** Aborts when the server stops. */
@@ -61,7 +65,12 @@ export function createApp(deps: AppDeps, options: AppOptions): Express {
   if (deps.ring.count === 0) app.use(onlyLocal)
   addServiceRoutes(app, { ...deps, metrics })
   // Before any route below it: without a key nothing is told of what is there, and no body is read.
-  app.use('/v1', authenticate(deps.ring, deps.allowance), auditRequests(deps.audit, whoOf))
+  app.use(
+    '/v1',
+    authenticate(deps.ring, deps.allowance),
+    limitTenant(deps.countRequest),
+    auditRequests(deps.audit, whoOf),
+  )
   addJobRoutes(app, { ...deps, streamOpened: metrics.streamOpened }, options)
   addSessionRoutes(app, deps.sessions, options)
   addScheduleRoutes(app, deps.schedules, options)

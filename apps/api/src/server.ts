@@ -6,6 +6,7 @@ import {
   connectRedis,
   createAdmin,
   createEventReader,
+  createLimits,
   createProducer,
   createSchedules,
   createSessions,
@@ -15,6 +16,7 @@ import {
 import type { Logger } from 'pino'
 import { createAllowance } from './access/allowance.js'
 import { watchKeyFile, type WatchedKeyFile } from './access/key-file.js'
+import { watchTenantsFile, type TenantsFile } from './access/tenants-file.js'
 import { createKeyRing } from './access/keys.js'
 import { createApp, type AppDeps } from './app.js'
 import { createAddressPolicy } from './webhooks/address.js'
@@ -54,10 +56,20 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
   setMaxListeners(0, closing.signal)
   const ring = createKeyRing(settings.keys)
   let keyFile: WatchedKeyFile | undefined
+  let tenantsFile: TenantsFile | undefined
   let audit: AuditLog | undefined
   let delivery: Pick<Courier, 'stop'> | undefined
   try {
     await checkRedis(redis)
+    const limits = createLimits({ redis }, settings)
+    if (settings.tenants !== undefined) {
+      const { file, limits: first } = settings.tenants
+      tenantsFile = await watchTenantsFile({ limits, log }, { file, first })
+    } else if (await limits.exist()) {
+      log.warn(
+        'limits of tenants are in force that an earlier FLEET_TENANTS_FILE has set; a file with {} takes them away',
+      )
+    }
     audit = await openAuditLog({ log }, { role: 'api', file: settings.auditLog })
     const deps: AppDeps = {
       producer: createProducer(queue, settings),
@@ -70,7 +82,9 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
       ring,
       audit,
       allowance: createAllowance({ now: () => performance.now() }, settings.limits),
+      countRequest: limits.request,
       ready: () => redis.ping().then(() => checkRedis(redis)),
+      notice: () => tenantsFile?.fault(),
       closing: closing.signal,
       log,
     }
@@ -92,6 +106,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
       stopMs: options.stopMs ?? STOP_MS,
       async close() {
         keyFile?.close()
+        tenantsFile?.close()
         await Promise.all([
           delivery?.stop(DELIVERY_STOP_MS),
           deps.producer.close(),
@@ -108,6 +123,7 @@ export async function startApi(settings: ApiSettings, { log }: ApiDeps, options:
     return server
   } catch (error) {
     keyFile?.close()
+    tenantsFile?.close()
     await audit?.close()
     await delivery?.stop(0)
     await redis.close()

@@ -66,6 +66,7 @@ function claim(fields: Partial<Claim>): Claim {
     spentTurns: 0,
     signal: new AbortController().signal,
     lock: { state: 'sure', onChange: () => () => {} },
+    isBroke: () => false,
     write() {},
     spent() {},
     drained: async () => {},

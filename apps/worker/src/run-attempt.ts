@@ -89,7 +89,11 @@ async function publishTurn(lease: Lease, attempt: Attempt, memory: Memory, deps:
     timeoutMs,
     idleTimeoutMs,
     maxTurns: maxTurns === undefined ? undefined : maxTurns - claim.spentTurns,
-    maxBudgetUsd: maxBudgetUsd === undefined ? undefined : maxBudgetUsd - claim.spentUsd,
+    // Looked at after each reply: what other jobs of the tenant spend meanwhile counts too.
+    get maxBudgetUsd() {
+      if (claim.isBroke()) return 0
+      return maxBudgetUsd === undefined ? undefined : maxBudgetUsd - claim.spentUsd
+    },
   })
   const events = createEventRedactor(deps.redact, deps.secrets, claim.write)
   for await (const message of turn) {

@@ -172,4 +172,8 @@ export const problemSchema = z.object({
 export type Problem = z.infer<typeof problemSchema>
 
 /** What probes are told when all is well; a problem document when not. */
-export const healthSchema = z.object({ status: z.enum(['ok', 'ready']) })
+export const healthSchema = z.object({
+  status: z.enum(['ok', 'ready']),
+  /** What an operator should look at, though it serves. */
+  detail: z.string().optional(),
+})

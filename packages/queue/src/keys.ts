@@ -41,6 +41,14 @@ export interface Keys {
   held: string
   /** Set: jobs that are to go on and were on their way into BullMQ's delayed set. */
   promote: string
+  /** Hash: the limits of tenants, JSON. */
+  limits: string
+  /** Hash: places in the queue of a tenant that are kept for batches. */
+  places(tenant: string): string
+  /** Sorted set by priority and order: jobs of a tenant that are held for the sake of others. */
+  share(tenant: string): string
+  /** Sorted set by pass: tenants with jobs that are held for the sake of others. */
+  backlog: string
   /** Set: names of the credentials that workers have had. */
   credentials: string
   /** Hash: the values of a credential, by fingerprint: what closes each, when a worker last had it. */
@@ -124,6 +132,10 @@ export function createKeys(prefix: string): Keys {
     due: `${prefix}:due`,
     held: `${prefix}:held`,
     promote: `${prefix}:promote`,
+    limits: `${prefix}:limits`,
+    places: (tenant) => `${prefix}:places:${tenant}`,
+    share: (tenant) => `${prefix}:share:${tenant}`,
+    backlog: `${prefix}:backlog`,
     credentials: `${prefix}:credentials`,
     credential: (name) => `${prefix}:credential:${name}`,
     credentialHeld: (name) => `${prefix}:held:credential:${name}`,

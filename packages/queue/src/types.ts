@@ -172,6 +172,8 @@ export interface Claim {
   readonly spentTurns: number
   readonly signal: AbortSignal
   readonly lock: ClaimLock
+  /** Has its tenant spent what it may spend in a day? Known as soon as what this attempt spent is written. */
+  isBroke(): boolean
   readonly transcript: ClaimTranscript
   /**
    * Appends an event to the job's stream; text deltas are coalesced. Returns at once. When the writer holds more than

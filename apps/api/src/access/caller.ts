@@ -15,6 +15,14 @@ export function authenticate(ring: KeyRing, allowance: Allowance): RequestHandle
   }
 }
 
+/** Answers 429 to a tenant that has sent as many requests in a minute as it may, whichever key and process they went to. */
+export function limitTenant(count: (tenant: string) => Promise<void>): RequestHandler {
+  return async (req, _res, next) => {
+    await count(tenantOf(req))
+    next()
+  }
+}
+
 /** Lets only callers with this scope on. Answers 403 otherwise. */
 export function requireScope(scope: Scope): RequestHandler {
   return (req, _res, next) => {

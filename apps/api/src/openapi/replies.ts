@@ -44,6 +44,7 @@ const MEANINGS: Partial<Record<ErrorCode, string>> = {
   UNSUPPORTED_MEDIA_TYPE: 'The body is not `application/json` in UTF-8.',
   IDEMPOTENCY_MISMATCH: 'The `Idempotency-Key` was used with another body.',
   TOO_MANY_REQUESTS: 'Too much at once; try again later.',
+  MAX_BUDGET: 'The tenant has spent what it may spend in a day (UTC); `Retry-After` says when the next begins.',
   SESSION_CLOSED: 'The session is closed (`SESSION_CLOSED`), or the state does not allow it (`CONFLICT`).',
   INTERNAL: 'It failed here; `requestId` finds the reason in the log.',
   UNAVAILABLE: 'Redis cannot be reached or is out of memory (`detail` says so), or the server stops; try again.',
@@ -56,6 +57,7 @@ const ERROR_HEADERS: Partial<Record<ErrorCode, string>> = {
   UNAUTHENTICATED: 'www-authenticate',
   METHOD_NOT_ALLOWED: 'allow',
   TOO_MANY_REQUESTS: 'retry-after',
+  MAX_BUDGET: 'retry-after',
   UNAVAILABLE: 'retry-after',
 }
 

@@ -25,6 +25,7 @@ export const OPERATIONS: Operations = {
 export interface ServiceRoutesDeps {
   /** Rejects when Redis does not answer, and with `CONFLICT` when it may evict jobs. */
   ready: () => Promise<unknown>
+  notice: () => string | undefined
   metrics: Metrics
   closing: AbortSignal
 }
@@ -33,7 +34,7 @@ export interface ServiceRoutesDeps {
  * What needs no key: probes and metrics, the document and its page. The last two say nothing that is not in the source;
  * who calls them has no key yet, or reads in a browser.
  */
-export function addServiceRoutes(router: IRouter, { ready, metrics, closing }: ServiceRoutesDeps): void {
+export function addServiceRoutes(router: IRouter, { ready, notice, metrics, closing }: ServiceRoutesDeps): void {
   const document = createDocument(OPERATIONS, packageVersion())
   const text = JSON.stringify(document)
   const page = renderPage(document)
@@ -45,7 +46,8 @@ export function addServiceRoutes(router: IRouter, { ready, metrics, closing }: S
         if (!isFleetError(cause) || cause.code !== 'CONFLICT') throw cause
         throw new FleetError('UNAVAILABLE', cause.message, { cause, details: { detail: cause.message } })
       })
-      res.json({ status: 'ready' })
+      const detail = notice()
+      res.json({ status: 'ready', ...(detail === undefined ? {} : { detail }) })
     },
     async getMetrics(_req, res) {
       res.type(metrics.contentType).send(await metrics.text())

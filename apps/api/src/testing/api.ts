@@ -36,6 +36,7 @@ export async function startTestApi(
     retentionMs: 60_000,
     jobKeys: [],
     keysFile: undefined,
+    tenants: undefined,
     auditLog: undefined,
     limits: { requestsPerSecond: 0, streams: 0 },
     webhooks: { secretKeys: [], allow: [] },

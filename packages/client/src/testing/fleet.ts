@@ -58,6 +58,7 @@ export async function openTestFleet(redisUrl: string) {
     retentionMs,
     jobKeys: [],
     keysFile: undefined,
+    tenants: undefined,
     auditLog: undefined,
     limits: { requestsPerSecond: 0, streams: 0 },
     webhooks: { secretKeys: [randomBytes(32)], allow: ['127.0.0.1'] },

@@ -3,6 +3,7 @@ import type { PermissionMode } from '../job.js'
 import { parseApiKeys, type ApiKey } from './api-keys.js'
 import { readCredentials, type Credential } from './credentials.js'
 import { readSecret, readSettings, SECRETS, SettingsError, type SettingsSource } from './read.js'
+import { parseTenants, type TenantLimits } from './tenants.js'
 import { apiShape, clientShape, workerShape } from './shapes.js'
 
 /** What jobs may ask for, checked at the API, and again by the worker, whose answer counts. */
@@ -29,6 +30,8 @@ export interface ApiSettings extends QueueSettings {
   /** Where they were read from, to be read again while it changes. Undefined: from the environment. */
   keysFile: string | undefined
   limits: ApiLimits
+  /** Limits of tenants, and the file they were read from, to be read again while it changes. */
+  tenants: { file: string; limits: ReadonlyMap<string, TenantLimits> } | undefined
   /** Undefined: what changes something is a line of the log. */
   auditLog: string | undefined
   policy: JobPolicy
@@ -120,6 +123,7 @@ export function readApiSettings(source: SettingsSource): ApiSettings {
     keys,
     keysFile: source.env['FLEET_API_KEYS_FILE'] || undefined,
     limits: { requestsPerSecond: read.FLEET_API_RATE, streams: read.FLEET_API_STREAMS },
+    tenants: readTenants(read.FLEET_TENANTS_FILE, source),
     auditLog: read.FLEET_AUDIT_LOG,
     policy: jobPolicy(read),
     webhooks: { secretKeys: read.FLEET_WEBHOOK_KEY ?? [], allow: read.FLEET_WEBHOOK_ALLOW },
@@ -195,6 +199,17 @@ function readApiKeys(text: string | undefined, source: SettingsSource): ApiKey[]
   // Without keys anybody on this machine is let in: that is said by leaving the setting out, not by an empty list.
   if (keys.length === 0) throw new SettingsError(setting, 'has no key in it')
   return keys
+}
+
+function readTenants(file: string | undefined, source: SettingsSource): ApiSettings['tenants'] {
+  if (file === undefined) return undefined
+  let text: string
+  try {
+    text = source.readFile(file)
+  } catch (cause) {
+    throw new SettingsError('FLEET_TENANTS_FILE', `cannot read ${JSON.stringify(file)}`, { cause })
+  }
+  return { file, limits: parseTenants(text) }
 }
 
 /** Prompts, results and the password go through it: on the way to another machine they are not to be read. */

@@ -100,6 +100,13 @@ export const apiShape = {
     description:
       'Requests a second that one key may send to one process of the API, over time, and twice as many at once; past it `429`. 0: any number.',
   }),
+  FLEET_TENANTS_FILE: value.absolutePath.optional().meta({
+    description:
+      'File with the limits of tenants: their weight, jobs that may wait and run, requests a minute, USD a day. It is read again when it changes, and holds for the whole fleet: give it to every process of the API.',
+    allowed:
+      'absolute path of a JSON file: tenant (`*`: all others) to `{"weight", "maxQueued", "maxConcurrent", "requestsPerMinute", "dailyUsd"}`, each optional',
+    unset: 'the limits that are in Redis stay as they are; at first there are none',
+  }),
   FLEET_API_STREAMS: value.wholeNumber(0, 1_000_000).default(1_000).meta({
     description: 'Event streams that one key may have open at one process of the API; past it `429`. 0: any number.',
   }),

@@ -87,8 +87,8 @@ function headersOf(fault: FleetError, status: number): Record<string, string> {
     const { challenge } = fault.details
     return { 'www-authenticate': typeof challenge === 'string' ? challenge : 'Bearer realm="claude-fleet"' }
   }
-  if (status === 503 || status === 429) {
-    const { retryAfterMs } = fault.details
+  const { retryAfterMs } = fault.details
+  if (status === 503 || status === 429 || (status === 402 && typeof retryAfterMs === 'number')) {
     const seconds = typeof retryAfterMs === 'number' ? Math.ceil(retryAfterMs / 1_000) : RETRY_AFTER_SECONDS
     return { 'retry-after': String(seconds) }
   }

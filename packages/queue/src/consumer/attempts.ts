@@ -14,6 +14,7 @@ import { isFull, pause, within } from '../redis/deadline.js'
 import { runScript } from '../redis/scripts.js'
 import type { AttemptOutcome, AttemptStop, Claim, Log } from '../types.js'
 import { createHeld, openClaim, readBegun, withSessionBudget, type Begun, type Held } from './claim.js'
+import { parkedForTheDay, withDayBudget } from './day-budget.js'
 import { dispose, dispositionOfSeal, isOrder, type Disposition } from './disposition.js'
 import type { Locks } from './locks.js'
 import { quarantine } from './quarantine.js'
@@ -175,6 +176,7 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
             value,
             spec.credential,
             JSON.stringify(options.labels ?? []),
+            spec.maxBudgetUsd ?? '',
           ]),
         ),
       )
@@ -229,7 +231,7 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     const { claim, writer } = openClaim(
       { client, keys, log, gather: options.events, transcriptBytes: options.transcriptBytes ?? TRANSCRIPT_BYTES },
       held,
-      job,
+      { ...job, spec: withDayBudget(job.spec, job) },
     )
     let outcome: AttemptOutcome
     try {
@@ -241,6 +243,7 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
     try {
       const { retentionMs } = options
       await closeValue(job.spec.credential, outcome)
+      outcome = parkedForTheDay(outcome, job, claim, job.spec.maxBudgetUsd)
       return await settle({ client, keys, log, retentionMs }, held, writer, job.attempt, outcome)
     } finally {
       writer.close()

@@ -74,12 +74,14 @@ export interface Begun {
   spentTurns: number
   /** USD that the job's session may still spend; undefined: any. */
   sessionBudgetUsd: number | undefined
+  /** USD that the job's tenant may still spend today; undefined: any. */
+  dayBudgetUsd: number | undefined
 }
 
 /** Reads the words after `run`. */
 export function readBegun(words: readonly string[]): Begun {
   const [attempt, failures, seq, createdAt, queueMs, spentUsd, spentTurns] = words.map(Number)
-  const budget = words[7]
+  const usd = (word: string | undefined) => (word === undefined || word === '' ? undefined : Number(word) / 1e6)
   return {
     attempt: attempt ?? 0,
     failures: failures ?? 0,
@@ -88,7 +90,8 @@ export function readBegun(words: readonly string[]): Begun {
     queueMs: queueMs ?? 0,
     spentUsd: spentUsd ?? 0,
     spentTurns: spentTurns ?? 0,
-    sessionBudgetUsd: budget === undefined || budget === '' ? undefined : Number(budget) / 1e6,
+    sessionBudgetUsd: usd(words[7]),
+    dayBudgetUsd: usd(words[8]),
   }
 }
 
@@ -114,6 +117,7 @@ export function openClaim(
   held: Held,
   job: { tenant: string; spec: JobSpec } & Begun,
 ): { claim: Claim; writer: EventWriter } {
+  let isBroke = false
   const writer = createWriter(
     {
       log,
@@ -130,6 +134,7 @@ export function openClaim(
         ]),
       onFenced: () => held.lose(),
       onCancel: (reason) => held.stop({ kind: 'cancelled', reason }),
+      onBroke: () => void (isBroke = true),
     },
     { jobId: held.id, attempt: job.attempt, seq: job.seq, gather },
   )
@@ -146,6 +151,7 @@ export function openClaim(
     spentTurns: job.spentTurns,
     signal: held.stopped,
     lock: held.lock,
+    isBroke: () => isBroke,
     transcript: createClaimTranscript(
       { client, keys },
       { id: held.id, fence: held.fence, session: job.spec.session, maxBytes: transcriptBytes },

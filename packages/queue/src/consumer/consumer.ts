@@ -1,6 +1,7 @@
 import { FleetError } from '@claude-fleet/core'
 import { Worker } from 'bullmq'
 import { z } from 'zod'
+import { balanceShares } from '../admission/shares.js'
 import type { AdmissionGate } from '../admission/gate.js'
 import type { QueueDeps } from '../jobs/producer.js'
 import { createKeys, QUEUE_NAME } from '../keys.js'
@@ -64,7 +65,10 @@ export function createConsumer(
   let tide: Tide | undefined
 
   const reach = createReach(client)
-  const alsoDo = () => quarantineOversized({ client, keys, log }, options.retentionMs)
+  const alsoDo = async () => {
+    await quarantineOversized({ client, keys, log }, options.retentionMs)
+    await balanceShares(client, keys)
+  }
   const reaper = createReaper({ client, keys, log, alsoDo }, timing)
   const attempts = createAttempts({ ...deps, client, keys, locks: heldLocks }, options)
 

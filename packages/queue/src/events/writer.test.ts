@@ -13,6 +13,7 @@ function createLog(gather?: { windowMs: number; chars: number }) {
   const writer = createWriter(
     {
       log: QUIET,
+      onBroke: () => undefined,
       onFenced: () => calls.push('fenced'),
       onCancel: (reason) => calls.push(`cancel ${reason}`),
       async send({ first, last, json, force }) {

@@ -33,6 +33,8 @@ export interface WriterDeps {
   send(batch: Batch): Promise<string[]>
   onFenced(): void
   onCancel(reason: string): void
+  /** The tenant has spent what it may spend in a day. */
+  onBroke(): void
   log: Log
 }
 
@@ -188,7 +190,7 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
         await pause(backoffMs, closing.signal)
         continue
       }
-      const [word, detail = '', cancel = ''] = answer
+      const [word, detail = '', cancel = '', broke = ''] = answer
       if (word === 'hole') {
         // Redis came back without its last moments. What the ring no longer holds is lost, and readers see a gap.
         const missing = sentAfter(Number(detail))
@@ -196,6 +198,7 @@ export function createWriter(deps: WriterDeps, options: WriterOptions): EventWri
         force = missing === undefined
         continue
       }
+      if (word === 'ok' && broke !== '') deps.onBroke()
       if (word === 'ok' && cancel !== '') deps.onCancel(cancel)
       if (word !== 'ok') {
         closing.abort()

@@ -67,6 +67,7 @@ export function recordFields(spec: JobSpec): string[] {
     JSON.stringify(spec.metadata),
     'credential',
     spec.credential,
+    ...(spec.priority === 0 ? [] : ['priority', String(spec.priority)]),
     ...(spec.webhook === undefined ? [] : ['webhook', spec.webhook]),
   ]
 }

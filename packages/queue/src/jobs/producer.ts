@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { canonicalJson, FleetError, isEndState, LIMITS, TENANT_PATTERN, type JobView } from '@claude-fleet/core'
 import { Queue } from 'bullmq'
+import { balanceShares, refuseWithoutRoom } from '../admission/shares.js'
 import { OPEN_GATE, type AdmissionGate } from '../admission/gate.js'
 import { newBatchId, newJobId } from '../ids.js'
 import { createKeys, QUEUE_NAME } from '../keys.js'
@@ -119,7 +120,9 @@ export function createProducer(
       throw error
     })
     await admission.admit({ ...job, spec: spec ?? job.spec })
-    const [outcome, id = '', count, held] = await runScript(client, 'fleetEnqueue', keys.job(job.id), recordArgs(job))
+    const reply = await runScript(client, 'fleetEnqueue', keys.job(job.id), recordArgs(job))
+    const [outcome, id = '', count, held, over] = reply
+    refuseWithoutRoom(reply)
     if (outcome === 'mismatch') throw mismatch(id)
     if (isSessionFault(outcome)) throw sessionRefusal(outcome, job.spec.session ?? '', 'session')
     if (count !== undefined) tide.acked(Number(count), id)
@@ -129,6 +132,7 @@ export function createProducer(
       const isHeld = outcome === 'created' ? held === 'held' : await isHeldNow(id)
       await placement.place({ ...job, spec, id, held: isHeld })
     }
+    if (over === 'over') await balanceShares(client, keys)
     return { job: await viewOfNew(job.tenant, id), created: outcome === 'created' }
   }
 
@@ -143,7 +147,10 @@ export function createProducer(
       if (isRepeated) return undefined
       throw error
     })
-    const { id: batch, created } = await batchId(tenant, items, idempotencyKey)
+    const newId = newBatchId()
+    if (!isRepeated) refuseWithoutRoom(await reserve(tenant, newId, items.length))
+    const { id: batch, created } = await batchId(newId, tenant, items, idempotencyKey)
+    if (batch !== newId) await client.hdel(keys.places(tenant), newId)
     const jobs = items.map(({ spec, customId }, at): NewJob => {
       // Every job has a key of its own, so that a repeated call makes those alone that an earlier one did not come to.
       const own = idempotencyKey === undefined ? undefined : `${batch}\0${at}`
@@ -156,19 +163,30 @@ export function createProducer(
     const made = jobs.map((job, at) => {
       const [fault, reply] = replies[at] ?? [new FleetError('UNAVAILABLE', 'Redis answered less than it was asked')]
       if (fault !== null) throw fault
-      const [outcome, id = job.id, count, held] = readReply('fleetEnqueue', reply)
+      const [outcome, id = job.id, count, held, over] = readReply('fleetEnqueue', reply)
       // It was closed since it was looked at. What is recorded of the batch is not placed, and so never runs.
       if (isSessionFault(outcome)) throw sessionRefusal(outcome, job.spec.session ?? '', `jobs.${at}.session`)
       if (count !== undefined) tide.acked(Number(count), id)
-      return { ...job, id, isNew: outcome === 'created', spec: specs?.[at] ?? job.spec, held: held === 'held' }
+      return {
+        ...job,
+        id,
+        isNew: outcome === 'created',
+        spec: specs?.[at] ?? job.spec,
+        held: held === 'held',
+        over: over === 'over',
+      }
     })
     if (specs !== undefined) await placeMany(made)
+    if (made.some(({ over }) => over)) await balanceShares(client, keys)
     return { id: batch, items: made.map(({ id, customId }) => ({ id, customId })), created }
   }
 
+  /** All or none: its jobs take the places one by one. */
+  const reserve = (tenant: string, batch: string, jobs: number) =>
+    runScript(client, 'fleetReserve', keys.limits, [options.prefix, batch, tenant, jobs])
+
   /** The id of a batch, the same for each call with its key. */
-  async function batchId(tenant: string, items: BatchEnqueueRequest['items'], key: string | undefined) {
-    const id = newBatchId()
+  async function batchId(id: string, tenant: string, items: BatchEnqueueRequest['items'], key: string | undefined) {
     if (key === undefined) return { id, created: true }
     const body = sha256(
       canonicalJson({ batch: items.map(({ spec, customId }) => ({ spec, customId: customId ?? null })) }),

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { ABANDON } from './scripts/abandon.js'
 import { ACCOUNT } from './scripts/account.js'
 import { APPEND } from './scripts/append.js'
+import { BALANCE } from './scripts/balance.js'
 import { BEAT } from './scripts/beat.js'
 import { BEGIN } from './scripts/begin.js'
 import { CANCEL } from './scripts/cancel.js'
@@ -11,6 +12,7 @@ import { PARK, RESUME_CREDENTIAL } from './scripts/credentials.js'
 import { ENQUEUE, KEY_BATCH } from './scripts/enqueue.js'
 import { KEEP_PROMPT } from './scripts/keep-prompt.js'
 import { PROMOTE, RECHECK } from './scripts/holding.js'
+import { COUNT_REQUEST, PUBLISH_LIMITS, RESERVE } from './scripts/limits.js'
 import { MIRROR } from './scripts/mirror.js'
 import { NOTE } from './scripts/note.js'
 import { PRELUDE } from './scripts/prelude.js'
@@ -31,6 +33,10 @@ import { WAIT_NEWER } from './scripts/wait-newer.js'
 const SCRIPTS = {
   fleetEnqueue: ENQUEUE,
   fleetKeyBatch: KEY_BATCH,
+  fleetReserve: RESERVE,
+  fleetPublishLimits: PUBLISH_LIMITS,
+  fleetCountRequest: COUNT_REQUEST,
+  fleetBalance: BALANCE,
   fleetBegin: BEGIN,
   fleetAppend: APPEND,
   fleetSettle: SETTLE,
@@ -80,6 +86,7 @@ const PASS_FULL: ReadonlySet<ScriptName> = new Set([
   'fleetAbandon',
   'fleetPark',
   'fleetResumeCredential',
+  'fleetBalance',
   'fleetPromote',
   'fleetRecheck',
   'fleetRipen',

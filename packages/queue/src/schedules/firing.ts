@@ -8,6 +8,7 @@ import {
 } from '@claude-fleet/core'
 import type { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { refuseWithoutRoom } from '../admission/shares.js'
 import type { AdmissionGate } from '../admission/gate.js'
 import { newJobId } from '../ids.js'
 import { cancelJob } from '../jobs/cancellation.js'
@@ -71,7 +72,7 @@ export function createFiring(deps: FiringDeps): Firing {
     await checkNamedWebhooks({ client, keys }, tenant, [{ id: spec.webhook, path: 'job.webhook' }])
     await admission.admit({ tenant, spec })
     const id = newJobId()
-    const [word, detail = '', held] = await runScript(client, 'fleetTick', keys.job(id), [
+    const reply = await runScript(client, 'fleetTick', keys.job(id), [
       prefix,
       id,
       tenant,
@@ -83,6 +84,8 @@ export function createFiring(deps: FiringDeps): Firing {
       timing ?? '',
       ...recordFields(spec),
     ])
+    const [word, detail = '', held] = reply
+    refuseWithoutRoom(reply)
     if (isSessionFault(word)) throw sessionRefusal(word, spec.session ?? '', 'job.session')
     if (word === 'skipped') return { outcome: 'skipped', jobId: detail }
     // Also when it was dealt with before: whoever did may have died before this.

@@ -89,7 +89,7 @@ export const jobOperations = {
       },
       202: { ...jobReply('Enqueued.', EXAMPLES.waitingJob), headers: ['location'] },
     },
-    errors: ['IDEMPOTENCY_MISMATCH', 'NOT_FOUND', 'SESSION_CLOSED'],
+    errors: ['IDEMPOTENCY_MISMATCH', 'NOT_FOUND', 'SESSION_CLOSED', 'MAX_BUDGET'],
   },
   enqueueBatch: {
     method: 'post',
@@ -110,7 +110,7 @@ export const jobOperations = {
       200: batchReply('The batch that an earlier call with this key and these jobs made.'),
       202: batchReply('All enqueued; the ids are in the order of the jobs.'),
     },
-    errors: ['IDEMPOTENCY_MISMATCH', 'NOT_FOUND', 'SESSION_CLOSED'],
+    errors: ['IDEMPOTENCY_MISMATCH', 'NOT_FOUND', 'SESSION_CLOSED', 'MAX_BUDGET'],
   },
   listJobs: {
     method: 'get',
@@ -196,6 +196,6 @@ export const jobOperations = {
     scope: 'enqueue',
     params,
     replies: { 202: { ...jobReply('The new job.', EXAMPLES.retriedJob), headers: ['location'] } },
-    errors: ['SESSION_CLOSED'],
+    errors: ['SESSION_CLOSED', 'MAX_BUDGET'],
   },
 } as const satisfies Record<string, Operation>

@@ -123,6 +123,6 @@ export const scheduleOperations = {
         content: { type: 'application/json', schema: jobViewSchema, example: EXAMPLES.scheduledJob },
       },
     },
-    errors: ['SESSION_CLOSED'],
+    errors: ['SESSION_CLOSED', 'MAX_BUDGET'],
   },
 } as const satisfies Record<string, Operation>

@@ -4,7 +4,7 @@
  *
  * ARGV[3] fence, [4] first seq, [5] last seq, [6] JSON array of events, [7] `1` to leave a hole rather than refuse, [8] JSON of
  * `{costUsd, usage, tools}` that the attempt has spent so far (empty: unchanged). No events: [4] above [5], [6] not used.
- * Answers `ok` + last seq + cancel reason or empty; `hole` + last seq when events before `first` are missing;
+ * Answers `ok` + last seq + cancel reason or empty + `broke`, if its tenant has spent what it may spend today; `hole` + last seq when events before `first` are missing;
  * `fenced` when another attempt has begun, the job has ended or is gone.
  */
 export const APPEND = `
@@ -23,5 +23,7 @@ if last >= first and last > seq then
   append(last, ARGV[6])
   seq = last
 end
-return { 'ok', int(seq), r[4] or '' }
+local left, broke
+if ARGV[8] ~= '' and shared() then left, broke = day_left(r[6], now_ms()) end
+return { 'ok', int(seq), r[4] or '', broke and 'broke' or nil }
 `

@@ -25,6 +25,7 @@ if held and cjson.decode(held).instance ~= ARGV[3] then return { 'taken', held }
 if ARGV[4] == '' then
   redis.call('DEL', key, drain)
   redis.call('ZREM', P .. ':workers', ID)
+  see_slots(ID, nil, now_ms())
   return { 'ok', '', int(now_ms()) }
 end
 redis.call('SET', key, ARGV[4], 'PX', ARGV[5])
@@ -42,5 +43,7 @@ for name, value in pairs(cjson.decode(ARGV[8] or '{}')) do
   end
 end
 redis.call('ZADD', P .. ':workers', now, ID)
+see_slots(ID, cjson.decode(ARGV[4]).pausedReason and '0' or ARGV[9], tonumber(now))
+refill()
 return { 'ok', redis.call('GET', drain) == ARGV[3] and 'drain' or '', now, unpack(shut) }
 `

@@ -18,7 +18,7 @@ const APART_MS = 1_000
  *
  * ARGV[3] fence, [4] worker id, [5] attempts the job may have, [6] retention ms, [7] tenant, [8] lock token, [9] `1`: a
  * suspect may not begin here now, [10] fingerprint of the worker's value of the credential or empty, [11] its name,
- * [12] JSON of the worker's labels.
+ * [12] JSON of the worker's labels, [13] USD that the job may cost, over all attempts, or empty.
  * Answers one of
  * - `unlocked`: BullMQ has given the job to another since;
  * - `missing`: no such record for this tenant;
@@ -26,9 +26,9 @@ const APART_MS = 1_000
  * - `early` + ms: it is not due yet, or not for this worker;
  * - `pass`: another worker has the process of its session and is free;
  * - `apart` + ms: it is a suspect;
- * - `held`: another turn of its session is before it, or its credential is closed;
+ * - `held`: another turn of its session is before it, its credential is closed, or its tenant may begin none now;
  * - `run` + attempt, failures, seq, createdAt, queueMs, USD spent before, model round trips of failed attempts,
- *   millionths of a USD that its session may still spend or empty.
+ *   millionths of a USD that its session may still spend or empty, and that its tenant may still spend today or empty.
  */
 export const BEGIN = `${BEGIN_CREDENTIAL}${PLACE}
 local function lacks_label(session, labels)
@@ -39,6 +39,7 @@ local function lacks_label(session, labels)
   for _, label in ipairs(cjson.decode(needed)) do if not has[label] then return true end end
   return false
 end
+local function begin()
 local r = redis.call('HMGET', JOB, 'tenant', 'state', 'fence', 'seal', 'cancel', 'attempt', 'failures', 'seq', 'dueAt',
   'createdAt', 'delayMs', 'worker', 'losses', 'begunSeq', 'session')
 local tenant, state, attempt, failures, seq = r[1], r[2], tonumber(r[6]), tonumber(r[7]), tonumber(r[8])
@@ -48,7 +49,7 @@ if r[4] then return { 'sealed', r[4] } end
 local budget = r[15] and session_budget(r[15])
 local function run()
   return { 'run', int(attempt), int(failures), int(seq), r[10], field('queueMs'), field('costUsd') or '0',
-    field('turns') or '0', r[15] and budget and int(math.floor(budget * 1e6)) or '' }
+    field('turns') or '0', r[15] and budget and int(math.floor(budget * 1e6)) or '', field('dayLeft') or nil }
 end
 if r[3] == ARGV[3] and state == 'active' then return run() end
 -- A worker that slept between claim and begin must not end the attempt that took its place.
@@ -56,6 +57,7 @@ if redis.call('GET', BULL .. ID .. ':lock') ~= ARGV[8] then return { 'unlocked' 
 -- Changes nothing, and is refused where there is no memory: an attempt would take more of it. An end that was asked for may come.
 if not r[5] then redis.call('SETRANGE', P .. ':none', 0, '') end
 local now, retention = now_ms(), ARGV[6]
+if shared() then redis.call('ZREM', ready_key(tenant), ID) end
 local ran
 if state == 'active' then
   -- Nobody settled the attempt before this one: its worker is gone.
@@ -111,7 +113,11 @@ if r[15] and lacks_label(r[15], ARGV[12]) then return { 'early', int(${UNFIT_MS}
 local unfit = credential_refusal(ARGV[11], ARGV[10], now)
 if unfit then return unfit end
 if r[15] and better_elsewhere(r[15], ARGV[4], now) then return { 'pass' } end
+local own = (ARGV[13] or '') ~= '' and math.max(0, tonumber(ARGV[13] or 0) - tonumber(field('costUsd') or 0)) or nil
+local left = take_share(tenant, now, own)
+if left == true then return { 'held' } end
 forget_hold(ID)
+if left then redis.call('HSET', JOB, 'dayLeft', int(math.floor(left * 1e6))) else redis.call('HDEL', JOB, 'dayLeft') end
 begin_credential(ARGV[11], ARGV[10])
 attempt = attempt + 1
 move(tenant, state, 'active')
@@ -127,4 +133,9 @@ redis.call('HDEL', JOB, 'resumesAt', 'dueAt')
 redis.call('ZREM', P .. ':due', ID)
 redis.call('ZREM', P .. ':unplaced', ID)
 return run()
+end
+local answer = begin()
+-- It has left the list of those who wait, whatever follows.
+refill()
+return answer
 `

@@ -1,13 +1,17 @@
+import { ROOM, TAKE_PLACE } from './limits.js'
+
 /**
  * Lua: writes the record of a new job with its `queued` event and its index entries, for `ENQUEUE` and `TICK`.
- * `from`: where in ARGV its further fields begin, in pairs. It returns whether the job is held.
+ * `from`: where in ARGV its further fields begin, in pairs. It returns whether the job is held, and its place
+ * in the order of all jobs.
  */
 export const CREATE_JOB = `
 local function create_job(tenant, delay, batch, session, from)
   local now = now_ms()
   local state = delay > 0 and 'delayed' or 'waiting'
+  local order = int(redis.call('HINCRBY', P .. ':reaper', 'tide', 1))
   redis.call('HSET', JOB, 'tenant', tenant, 'state', state, 'createdAt', int(now), 'delayMs', int(delay),
-    'attempt', '0', 'failures', '0', unpack(ARGV, from))
+    'attempt', '0', 'failures', '0', 'order', order, unpack(ARGV, from))
   redis.call('ZADD', P .. ':jobs:' .. tenant, int(now), ID)
   redis.call('ZADD', state_key(tenant, state), int(now), ID)
   if batch ~= '' then
@@ -26,10 +30,16 @@ local function create_job(tenant, delay, batch, session, from)
   redis.call('ZADD', P .. ':unplaced', int(now), ID)
   redis.call('SADD', P .. ':tenants', tenant)
   append(1, '[' .. event('queued', 0, 1, now, {}) .. ']')
-  if session ~= '' and await_turn(session, now) then return true end
+  if session ~= '' and await_turn(session, now) then return true, order end
   local by = delay == 0 and closed_by(field('credential') or '', now)
-  if by then park_job(field('credential'), by, now) end
-  return by and true
+  if by then
+    park_job(field('credential'), by, now)
+  elseif delay == 0 and shared() and not goes_straight(tenant, now) then
+    hold_share(ID, tenant)
+    refill()
+    by = true
+  end
+  return by and true, order
 end
 `
 
@@ -38,10 +48,12 @@ end
  *
  * ARGV[3] tenant, [4] delay ms, [5] hash of the idempotency key or empty, [6] hash of the spec, [7] how long the
  * idempotency key is kept, ms, [8] batch or empty, [9] session or empty, [10...] further fields of the record, in pairs.
- * Answers `created` + job id + the count of the tide + `held` or empty, or `known` + job id when the key had already made a job, or `mismatch` + job id when it was made
- * from another spec; or why the session takes no further turn: `no_session`, `session_closed`, `session_error`, `session_full`.
+ * Answers `created` + job id + the count of the tide + `held` or empty + `over` or empty
+ * (more jobs wait in BullMQ than the ready window), or `known` + job id when the key had already made a job, or `mismatch` + job id when it was made
+ * from another spec; or why the session takes no further turn: `no_session`, `session_closed`, `session_error`, `session_full`;
+ * or `queue_full` or `no_money`, as `ROOM` says.
  */
-export const ENQUEUE = `${CREATE_JOB}
+export const ENQUEUE = `${CREATE_JOB}${ROOM}${TAKE_PLACE}
 local tenant, delay, batch, session = ARGV[3], tonumber(ARGV[4]), ARGV[8], ARGV[9]
 if ARGV[5] ~= '' then
   local key = P .. ':idem:' .. tenant .. ':' .. ARGV[5]
@@ -53,12 +65,20 @@ if ARGV[5] ~= '' then
 end
 local refused = session ~= '' and session_fault(tenant, session)
 if refused then return { refused } end
+if batch ~= '' then
+  -- Looked at for all its jobs at once: see RESERVE.
+  take_place(tenant, batch)
+else
+  local full = no_room(tenant, 1)
+  if full then return full end
+end
 if ARGV[5] ~= '' then
   redis.call('SET', P .. ':idem:' .. tenant .. ':' .. ARGV[5], ID .. ' ' .. ARGV[6], 'PX', ARGV[7])
 end
-local held = create_job(tenant, delay, batch, session, 10)
--- The caller remembers it with the job: see scripts/tide.
-return { 'created', ID, int(redis.call('HINCRBY', P .. ':reaper', 'tide', 1)), held and 'held' or '' }
+local held, order = create_job(tenant, delay, batch, session, 10)
+-- The caller remembers the order with the job: see scripts/tide.
+return { 'created', ID, order, held and 'held' or '',
+  shared() and waiting_now() > 2 * window() and 'over' or '' }
 `
 
 /**

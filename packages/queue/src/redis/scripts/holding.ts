@@ -7,6 +7,16 @@
  * set just then. Its id goes into `{prefix}:promote`, and whoever put it there asks `PROMOTE` afterwards, else the janitor.
  */
 export const HOLDING = `
+local enter, line_up, freed
+local LIMITS = P .. ':limits'
+-- Are there limits of tenants, or several tenants? Else nobody has to be held for another.
+local is_shared
+local function shared()
+  if is_shared == nil then
+    is_shared = redis.call('SCARD', P .. ':tenants') > 1 or redis.call('EXISTS', LIMITS) == 1
+  end
+  return is_shared
+end
 local HELD, PROMOTE = P .. ':held', P .. ':promote'
 
 local function hold(id, gate, now)
@@ -15,18 +25,22 @@ local function hold(id, gate, now)
 end
 
 local function forget_hold(id)
-  local name = string.match(redis.call('HGET', P .. ':job:' .. id, 'hold') or '', '^credential:(.*)$')
+  local r = redis.call('HMGET', P .. ':job:' .. id, 'hold', 'tenant')
+  local gate = r[1] or ''
+  if gate == 'share' then redis.call('ZREM', P .. ':share:' .. r[2], id) end
+  if gate == 'money' then redis.call('ZREM', P .. ':held:money:' .. r[2], id) end
+  local name = string.match(gate, '^credential:(.*)$')
   if name then redis.call('ZREM', P .. ':held:credential:' .. name, id) end
   redis.call('HDEL', P .. ':job:' .. id, 'hold')
   redis.call('ZREM', HELD, id)
   redis.call('SREM', PROMOTE, id)
 end
 
--- BullMQ's own promotion, and a delay that is not over yet goes on.
+-- BullMQ's own promotion, and a delay that is not over yet goes on. false: it is on its way.
 local function promote(id)
   if redis.call('ZREM', BULL .. 'delayed', id) == 0 then
     redis.call('SADD', PROMOTE, id)
-    return
+    return false
   end
   redis.call('SREM', PROMOTE, id)
   local now, due = now_ms(), tonumber(redis.call('HGET', P .. ':job:' .. id, 'dueAt') or 0)
@@ -35,10 +49,12 @@ local function promote(id)
     redis.call('HSET', BULL .. id, 'delay', int(due - now))
     local first = redis.call('ZRANGE', BULL .. 'delayed', 0, 0, 'WITHSCORES')
     redis.call('ZADD', BULL .. 'marker', int(math.floor(tonumber(first[2]) / 4096)), '1')
-    return
+    return true
   end
   local priority = tonumber(redis.call('HGET', BULL .. id, 'priority') or 0)
-  if priority == 0 then
+  if shared() then
+    line_up(id)
+  elseif priority == 0 then
     redis.call('LPUSH', BULL .. 'wait', id)
   else
     local nth = redis.call('INCR', BULL .. 'pc') % 4294967296
@@ -46,11 +62,13 @@ local function promote(id)
   end
   redis.call('HSET', BULL .. id, 'delay', '0')
   redis.call('ZADD', BULL .. 'marker', 0, '0')
+  return true
 end
 
+-- The gate it was held by is open. There may be another.
 local function let_go(id)
   forget_hold(id)
-  promote(id)
+  enter(id)
 end
 
 local function gate_of(session) return 'session:' .. session end

@@ -2,6 +2,7 @@ import { JOB_STATES, JOB_TRANSITIONS } from '@claude-fleet/core'
 import { LATENCY_BOUNDS_MS } from '../../admin/histogram.js'
 import { CREDENTIALS } from './credentials.js'
 import { HOLDING } from './holding.js'
+import { SHARES } from './shares.js'
 import { TRANSCRIPT } from './mirror.js'
 import { SESSIONS } from './sessions.js'
 import { WEBHOOKS } from './webhooks.js'
@@ -67,6 +68,10 @@ local function move(tenant, from, to)
   redis.call('ZREM', state_key(tenant, from), ID)
   redis.call('ZADD', state_key(tenant, to), field('createdAt'), ID)
   redis.call('HSET', JOB, 'state', to)
+  if from == 'active' and to ~= 'active' and shared() then
+    redis.call('HDEL', P .. ':reserved:' .. tenant, ID)
+    freed(tenant)
+  end
   local session = field('session')
   if session then session_follow(session, to) end
 end
@@ -98,6 +103,7 @@ local function event(kind, attempt, seq, now, extra)
 end
 
 ${CREDENTIALS}
+${SHARES}
 local function bucket(key, name, ms)
   ms = tonumber(ms)
   if not ms or ms < 0 then return end
@@ -131,6 +137,8 @@ local function seal(state, seq, json, now, retention, code, first_text)
   if r[7] then session_leave(r[7], state, now) end
   forget_hold(ID)
   if r[7] then next_turn(r[7]) end
+  if shared() then redis.call('ZREM', ready_key(tenant), ID) end
+  refill()
   add('ended:' .. state .. ':' .. code, 1)
   observe('firstText', first_text)
   observe('total', total)
@@ -187,6 +195,7 @@ local function spend(tenant, attempt, cost, usage, tools)
     local day = P .. ':spent:' .. tenant .. ':' .. int(math.floor(now / 86400000))
     redis.call('INCRBYFLOAT', day, usd)
     redis.call('PEXPIRE', day, '${SPENT_KEPT_MS}')
+    use_reserve(tenant, more)
   end
   for name, times in pairs(tools) do
     local f, again = 'tool:' .. name, times - (e.tools[name] or 0)

@@ -42,5 +42,6 @@ if delay > 0 then
   redis.call('ZADD', P .. ':due', int(now + delay), ID)
 end
 if ARGV[16] ~= '' then redis.call('HSET', JOB, 'resumesAt', ARGV[16]) end
+refill()
 return { 'ok' }
 `

@@ -1,5 +1,6 @@
 import { LIMITS } from '@claude-fleet/core'
 import { CREATE_JOB } from './enqueue.js'
+import { ROOM } from './limits.js'
 
 /** Lua: the history of a schedule, newest first. A time that came by itself is in it once. */
 const HISTORY = `
@@ -25,9 +26,10 @@ end
  * record, in pairs.
  * Answers `created` + the job that is to be cancelled for it or empty + `held` or empty; `known` + the same: it was dealt with; `skipped` +
  * the job that has not ended;
- * `void`: the schedule was paused or has other times now; `gone`; or why the session takes no further turn, as `ENQUEUE` does.
+ * `void`: the schedule was paused or has other times now; `gone`; or why the session takes no further turn, or that there is no
+ * room, as `ENQUEUE` does.
  */
-export const TICK = `${CREATE_JOB}${HISTORY}
+export const TICK = `${CREATE_JOB}${ROOM}${HISTORY}
 local schedule = P .. ':schedule:' .. ARGV[6]
 local runs = schedule .. ':runs'
 local r = redis.call('HMGET', schedule, 'tenant', 'enabled', 'timing', 'overlap', 'lastJob')
@@ -49,6 +51,8 @@ if last and last[1] and not last[2] then
 end
 local refused = ARGV[5] ~= '' and session_fault(ARGV[3], ARGV[5])
 if refused then return { refused } end
+local full = no_room(ARGV[3], 1)
+if full then return full end
 local held = create_job(ARGV[3], tonumber(ARGV[4]), '', ARGV[5], 10)
 redis.call('HSET', JOB, 'schedule', ARGV[6])
 redis.call('HSET', schedule, 'lastJob', ID, 'lastRunAt', int(run.recordedAt))
