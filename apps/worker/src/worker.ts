@@ -40,6 +40,7 @@ import { watchRedis, type RedisWatch } from './redis-watch.js'
 import { createRedactor, secretsOf } from './redactor.js'
 import { createRunAttempt } from './run-attempt.js'
 import { createSessionSpecSource } from './session-spec.js'
+import { checkSpawnWrapper, createSpawnWrapper } from './spawn-wrapper.js'
 import { timedAcquire, timedStart } from './timing.js'
 import { createTraces, type TraceDeps, type Traces } from './trace/traces.js'
 
@@ -89,8 +90,13 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const redact = createRedactor(environments)
     const secrets = secretsOf(environments)
     const traces = await openTraces(settings, { redact, secrets, log })
-    egress = settings.egressProxy ? await createEgress({ log }, settings) : undefined
-    const startWithKey = await createSessionStarter({ claude, path, care, traceStart: traces !== undefined })
+    egress = settings.egressProxy
+      ? await createEgress({ log }, { ...settings, withSocket: settings.spawnWrapper !== undefined })
+      : undefined
+    const spawnWrapper = createSpawnWrapper(settings, { claude, egress })
+    await checkSpawnWrapper(spawnWrapper, settings, { claude, path })
+    const traceStart = traces !== undefined
+    const startWithKey = await createSessionStarter({ claude, path, care, traceStart, spawnWrapper })
     const start = egress?.keyless(startWithKey) ?? startWithKey
     const onSpareLost = (error: unknown) => log.warn({ err: error }, 'an idle claude process was lost; no job was')
     const onNotReusable = (why: string) => log.debug({ why }, 'a claude process that had served is not used again')

@@ -6,6 +6,8 @@ export {
   type ClaudeFault,
   type FindClaudeOptions,
 } from './launch/binary.js'
+export { tryWrapper } from './launch/try-wrapper.js'
+export type { SpawnPlace, SpawnWrapper } from './launch/launch.js'
 export { createSessionStarter, type SessionStarterOptions } from './starter.js'
 export { createSessionPool, type SessionPoolDeps, type StartSession } from './pool/pool.js'
 export type { SessionPoolOptions } from './pool/options.js'

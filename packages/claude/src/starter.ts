@@ -1,5 +1,6 @@
 import { createProcessCare, type ProcessCare } from './care/care.js'
 import type { ClaudeBinary } from './launch/binary.js'
+import type { SpawnWrapper } from './launch/launch.js'
 import type { StartSession } from './pool/pool.js'
 import { startSession, type SessionTimes } from './session/session.js'
 
@@ -11,8 +12,8 @@ export interface SessionStarterOptions {
   timeZone?: string
   /** How its processes are ended. Default: the best the host allows, with no supervisor for the death of this process. */
   care?: ProcessCare
-  /** Put before the command; must exec. Default: nothing. */
-  spawnWrapper?: readonly string[]
+  /** Put before the command. Default: nothing. */
+  spawnWrapper?: SpawnWrapper | undefined
   /** Defaults: startup 30 s, interrupt 2 s, reset 5 s, term 3 s, kill 10 s. */
   times?: Partial<SessionTimes>
   /** Longest line of claude's stdout, bytes; 64 MiB unless set. A line holds a whole answer. */
@@ -37,7 +38,8 @@ export async function createSessionStarter(options: SessionStarterOptions): Prom
     claude: options.claude,
     path: options.path,
     timeZone: options.timeZone,
-    spawnWrapper: options.spawnWrapper ?? [],
+    spawnWrapper: options.spawnWrapper ?? (() => []),
+    isWrapped: options.spawnWrapper !== undefined,
     times: { ...TIMES, ...options.times },
     maxLineBytes: options.maxLineBytes ?? 64 * MIB,
     maxOutputBytes: options.maxOutputBytes ?? 16 * MIB,

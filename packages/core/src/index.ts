@@ -202,3 +202,4 @@ export {
   type SettingEntry,
   type SettingReader,
 } from './settings/catalog.js'
+export { fillSpawnWrapper, SPAWN_PLACES, type SpawnPlaceName } from './settings/spawn-wrapper.js'

@@ -1,5 +1,8 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, ListenOptions } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { StartSession } from '@claude-fleet/claude'
 import type { Log } from '@claude-fleet/queue'
 import { EnvHttpProxyAgent } from 'undici'
@@ -14,7 +17,11 @@ export interface Egress {
    * cannot be kept here (Bedrock, Vertex) is left as it is.
    */
   keyless(start: StartSession): StartSession
-  /** Ends every connection. Resolves when the port is free. */
+  /** Where it listens on loopback. */
+  readonly port: number
+  /** Absolute path of a socket that leads to the same, for a sandbox that has no network of the host. Undefined unless asked for. */
+  readonly socket: string | undefined
+  /** Ends every connection. Resolves when the port is free and the socket gone. */
   close(): Promise<void>
 }
 
@@ -28,27 +35,34 @@ const KEEP_ALIVE_MS = 3_600_000
  */
 export async function createEgress(
   { log }: { log: Log },
-  { networkEnv }: { networkEnv: Readonly<Record<string, string>> },
+  { networkEnv, withSocket = false }: { networkEnv: Readonly<Record<string, string>>; withSocket?: boolean },
 ): Promise<Egress> {
   const grants = new Map<string, Grant>()
   const dispatcher = new EnvHttpProxyAgent({ ...proxiesOf(networkEnv), headersTimeout: 0, bodyTimeout: 0 })
-  const server = createServer(
-    { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 },
-    (request: IncomingMessage, response: ServerResponse) => {
-      const to = authorise(request, (digest) => grants.get(digest))
-      if ('refusal' in to) return refuse(request, response, to.refusal)
-      forward(request, response, to, dispatcher).catch((error: unknown) =>
-        log.warn({ err: error, host: new URL(to.origin).host }, 'a request to the model API failed'),
-      )
-    },
-  )
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    const to = authorise(request, (digest) => grants.get(digest))
+    if ('refusal' in to) return refuse(request, response, to.refusal)
+    forward(request, response, to, dispatcher).catch((error: unknown) =>
+      log.warn({ err: error, host: new URL(to.origin).host }, 'a request to the model API failed'),
+    )
+  }
+  const make = () => createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 }, serve)
+  const onLoopback = make()
+  const servers = [onLoopback]
+  await listening(onLoopback, { port: 0, host: '127.0.0.1' })
+  const folder = withSocket ? await makeSocketFolder() : undefined
+  const socket = folder === undefined ? undefined : join(folder, 's')
+  if (socket !== undefined) {
+    const onSocket = make()
+    servers.push(onSocket)
+    await listening(onSocket, { path: socket })
+  }
+  const { port } = onLoopback.address() as AddressInfo
+  const address = `http://127.0.0.1:${port}`
 
   return {
+    port,
+    socket,
     keyless: (start) => async (spec, signal) => {
       const made = makeGrant(spec.env, address)
       if (made === undefined) return start(spec, signal)
@@ -65,12 +79,40 @@ export async function createEgress(
       }
     },
     async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeAllConnections()
+      const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+      for (const server of servers) server.closeAllConnections()
       await dispatcher.destroy()
-      await closed
+      await Promise.all(closed)
+      if (folder !== undefined) await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/**
+ * A folder of this user alone. Not below the state's, since the path of a socket has at most 107 bytes. What workers have left
+ * that were killed is removed with it.
+ */
+async function makeSocketFolder(): Promise<string> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = /^cfe-(\d+)-/.exec(name)?.[1]
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(tmpdir(), name), { recursive: true, force: true })
+  }
+  return mkdtemp(join(tmpdir(), `cfe-${process.pid}-`))
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+async function listening(server: Server, where: ListenOptions): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(where, resolve)
+  })
 }
 
 function refuse(request: IncomingMessage, response: ServerResponse, { status, type, message }: Refusal): void {

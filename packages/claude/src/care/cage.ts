@@ -1,5 +1,5 @@
 import { OWNER_VARIABLE, type Mark } from '../process/owner.js'
-import { readEntry, type ProcessEntry, type ProcessTable } from '../process/process-table.js'
+import { readEntry, runs, type ProcessEntry, type ProcessTable } from '../process/process-table.js'
 import { cgroupMembers, killCgroup, makeCgroup, removeCgroup } from './cgroup.js'
 
 /**
@@ -28,6 +28,8 @@ export interface CageParts {
   lockFlag?: string | undefined
   /** `oom_score_adj` of what is in a cage. */
   oomScore?: number | undefined
+  /** The words that claude's command begins with, where something is put before it that stays: then it is looked for below. */
+  wrapped?: readonly string[] | undefined
 }
 
 /** All processes of one session, wherever they went. */
@@ -58,7 +60,14 @@ export async function makeCage(parts: CageParts, mark: Mark, table: ProcessTable
   const members = () => (folder === undefined ? swept.members() : cgroupMembers(folder))
 
   /** The started process and what stands between it and claude, which is the last. */
+  let found: number[] | undefined
   async function ownLine(): Promise<number[]> {
+    if (parts.wrapped === undefined || root === undefined) return unwrappedLine()
+    found ??= await lineTo(root, parts.wrapped, table)
+    return found ?? unwrappedLine()
+  }
+
+  async function unwrappedLine(): Promise<number[]> {
     if (root === undefined || parts.rung !== 'namespace') return root === undefined ? [] : [root]
     // unshare's child is the namespace's first process, claude the first child of that; orphans are its later ones.
     const all = await table.list()
@@ -77,6 +86,7 @@ export async function makeCage(parts: CageParts, mark: Mark, table: ProcessTable
     },
     async leader() {
       const line = await ownLine()
+      if (found !== undefined) return found.at(-1)
       return parts.rung === 'namespace' ? line[2] : line[0]
     },
     async members() {
@@ -97,6 +107,16 @@ export async function makeCage(parts: CageParts, mark: Mark, table: ProcessTable
       if (folder !== undefined) await removeCgroup(folder)
     },
   }
+}
+
+/** The pids from `root` down to the first process that runs this command; undefined while there is none. */
+async function lineTo(root: number, command: readonly string[], table: ProcessTable): Promise<number[] | undefined> {
+  const all = await table.list()
+  for (let lines = [[root]]; lines.length > 0;) {
+    for (const line of lines) if (await runs(line.at(-1) ?? 0, command)) return line
+    lines = lines.flatMap((line) => all.filter(({ parent }) => parent === line.at(-1)).map(({ pid }) => [...line, pid]))
+  }
+  return undefined
 }
 
 /** Signals a process. False when it has gone, or is not ours to signal. */

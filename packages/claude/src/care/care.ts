@@ -38,8 +38,8 @@ export interface ProcessCare {
   readonly table: ProcessTable
   /** Undefined where there is none. */
   readonly supervisorPid: number | undefined
-  /** A cage for a new session. */
-  cage(): Promise<Cage>
+  /** A cage for a new session. `wrapped`: the command that is started below what is put before it; undefined: nothing is. */
+  cage(wrapped?: readonly string[]): Promise<Cage>
   /** To be called when all sessions are closed: ends the supervisor, which ends what is left. */
   close(): Promise<void>
 }
@@ -86,7 +86,7 @@ export async function createProcessCare(options: ProcessCareOptions): Promise<Pr
     get supervisorPid() {
       return supervisor?.pid
     },
-    cage: () => makeCage({ ...parts, cgroupPrefix }, owner.mark(), table),
+    cage: (wrapped) => makeCage({ ...parts, cgroupPrefix, wrapped }, owner.mark(), table),
     async close() {
       await supervisor?.close()
       await removeOwn()

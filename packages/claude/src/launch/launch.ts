@@ -5,11 +5,27 @@ import type { Launch } from '../process/process.js'
 import type { SessionFolder } from '../session/folder.js'
 import type { SessionSpec } from '../types.js'
 
+/** What a wrapper of the command may have to know: absolute paths of the session's folders, and whose it is. */
+export interface SpawnPlace {
+  tenant: string
+  cwd: string
+  home: string
+  /** Below `home`, of this process alone. */
+  config: string
+  /** TMPDIR, of this process alone. */
+  temporary: string
+}
+
+/**
+ * The words that are put right before the command, such as a sandbox: it starts what follows them, with the same stdin, stdout,
+ * environment and exit code, and ends when that ends.
+ */
+export type SpawnWrapper = (place: SpawnPlace) => readonly string[]
+
 export interface LaunchOptions {
   /** The executable, as `findClaude` found it. */
   claude: { file: string; args: readonly string[] }
-  /** Put right before the command. It must exec. */
-  spawnWrapper: readonly string[]
+  spawnWrapper: SpawnWrapper
   /** PATH of claude and its tools. */
   path: string
   timeZone?: string | undefined
@@ -69,9 +85,10 @@ export function createLaunch(
   const injecting = Object.keys(spec.env).find((name) => CODE_VARIABLES.test(name))
   if (injecting !== undefined) throw new FleetError('FORBIDDEN', `the variable ${injecting} may not be set for claude`)
 
+  const folders = { config: own.folder.config, temporary: own.folder.temporary }
   const [file, ...args] = [
     ...own.cage.wrapper,
-    ...options.spawnWrapper,
+    ...options.spawnWrapper({ tenant: spec.tenant, cwd: spec.cwd, home: spec.home, ...folders }),
     options.claude.file,
     ...options.claude.args,
     ...sessionArgs(spec),

@@ -42,7 +42,7 @@ test('the pool hands out real sessions, each with a conversation of its own, and
 test('an acquire that is aborted while claude starts leaves nothing of it', async () => {
   const { spec } = await startBench(() => [{ text: 'x' }])
   // Its start takes longer than it can take to see it.
-  const spawnWrapper = ['/bin/sh', '-c', 'sleep 60; exec "$0" "$@"']
+  const spawnWrapper = () => ['/bin/sh', '-c', 'sleep 60; exec "$0" "$@"']
   const startSession = await createSessionStarter({ claude: await claude, path: PATH, spawnWrapper })
   const pool = createSessionPool({ startSession }, { max: 1 })
   const abort = new AbortController()

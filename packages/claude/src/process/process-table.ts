@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { readdir, readFile, readlink, stat } from 'node:fs/promises'
 
 /** One living process. `startTicks` tells it from a later one with the same pid. */
 export interface ProcessEntry {
@@ -81,6 +81,15 @@ export async function residentBytes(pid: number): Promise<number | undefined> {
   return kib === undefined ? undefined : Number(kib) * 1_024
 }
 
+/** Does a process run this command? By the words it was started with, or by the file of a command of one word: claude renames itself. */
+export async function runs(pid: number, command: readonly string[]): Promise<boolean> {
+  const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
+  if (command.every((word, at) => words[at] === word)) return true
+  if (command.length !== 1) return false
+  const [own, wanted] = await Promise.all([stat(`/proc/${pid}/exe`), stat(command[0] ?? '')]).catch(() => [])
+  return own !== undefined && wanted !== undefined && own.dev === wanted.dev && own.ino === wanted.ino
+}
+
 /** undefined for a process that is gone, or dead and not yet reaped. */
 export async function readEntry(pid: number): Promise<ProcessEntry | undefined> {
   const fields = await readStat(pid)
@@ -91,9 +100,9 @@ export async function readEntry(pid: number): Promise<ProcessEntry | undefined> 
 
 /** The fields of /proc/PID/stat from the state on; none for a process that is gone. */
 async function readStat(pid: number): Promise<string[]> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
+  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
   // The name in parentheses may itself have spaces and parentheses: fields are counted from the last one.
-  return stat === undefined ? [] : stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return text === undefined ? [] : text.slice(text.lastIndexOf(')') + 2).split(' ')
 }
 
 /** The PID namespace of a process, such as `4026531836`; undefined where it may not be read. */

@@ -28,6 +28,8 @@ export interface SessionTimes {
 
 export interface SessionDeps extends LaunchOptions {
   care: ProcessCare
+  /** Does `spawnWrapper` put anything before the command? */
+  isWrapped: boolean
   times: SessionTimes
   /** Longest line of claude's stdout, bytes. */
   maxLineBytes: number
@@ -48,9 +50,11 @@ export async function startSession(spec: SessionSpec, signal: AbortSignal, deps:
   const { times } = deps
   // Before the spawn: what is replaced while it starts is noticed.
   const identity = await identityOf(deps.claude.file, spec.cwd)
-  const cage = await deps.care.cage().catch((cause: unknown) => {
-    throw new FleetError('SPAWN_FAILED', 'a cage for the claude process could not be made', { cause })
-  })
+  const cage = await deps.care
+    .cage(deps.isWrapped ? [deps.claude.file, ...deps.claude.args] : undefined)
+    .catch((cause: unknown) => {
+      throw new FleetError('SPAWN_FAILED', 'a cage for the claude process could not be made', { cause })
+    })
   const folder = await makeSessionFolder(spec.home, deps.care.owner, cage.mark.nonce)
   let turn: RunningTurn | undefined
   let costUsd = 0

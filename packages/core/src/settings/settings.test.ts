@@ -67,6 +67,9 @@ const BAD: [name: string, value: string, read: (env: Record<string, string>) => 
   ['FLEET_ALLOWED_ENV', 'https_proxy', api],
   ['FLEET_ALLOWED_ENV', 'BASH_ENV', api],
   ['FLEET_PERMISSION_MODES', 'dontAsk,yolo', api],
+  // Without a sandbox the operator's word is not enough.
+  ['FLEET_PERMISSION_MODES', 'dontAsk,bypassPermissions', worker],
+  ['FLEET_SPAWN_WRAPPER', 'bwrap', worker],
   ['FLEET_WORKER_ID', 'a/b', worker],
   ['FLEET_CONCURRENCY', '0', worker],
   ['FLEET_CONCURRENCY', '1.5', worker],

@@ -71,6 +71,8 @@ export interface WorkerSettings extends QueueSettings {
   traceDir: string | undefined
   /** Are keys and tokens kept from claude? */
   egressProxy: boolean
+  /** Words of the command that starts every claude, with places in braces. Undefined: none. */
+  spawnWrapper: readonly string[] | undefined
   claudeBin: string | undefined
   policy: JobPolicy
   credentials: ReadonlyMap<string, Credential>
@@ -137,6 +139,12 @@ export function readApiSettings(source: SettingsSource): ApiSettings {
 export function readWorkerSettings(source: SettingsSource, home: string): WorkerSettings {
   const read = readSettings(workerShape(home), source, SECRETS)
   refuseBelowWorkspaces(read)
+  if (read.FLEET_SPAWN_WRAPPER === undefined && read.FLEET_PERMISSION_MODES.includes('bypassPermissions')) {
+    throw new SettingsError(
+      'FLEET_PERMISSION_MODES',
+      'has bypassPermissions, with which claude asks for nothing; that needs a sandbox: set FLEET_SPAWN_WRAPPER',
+    )
+  }
   return {
     ...queueSettings(read),
     workerId: read.FLEET_WORKER_ID,
@@ -150,6 +158,7 @@ export function readWorkerSettings(source: SettingsSource, home: string): Worker
     healthDir: read.FLEET_HEALTH_DIR,
     traceDir: read.FLEET_TRACE_DIR,
     egressProxy: read.FLEET_EGRESS_PROXY === 'on',
+    spawnWrapper: read.FLEET_SPAWN_WRAPPER,
     claudeBin: read.CLAUDE_BIN,
     policy: jobPolicy(read),
     credentials: readCredentials(source),

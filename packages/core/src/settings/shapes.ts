@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { ENV_NAME_PATTERN, PERMISSION_MODES, WORKER_ID_PATTERN, type PermissionMode } from '../job.js'
 import { DEFAULTS, LIMITS } from '../limits.js'
 import * as value from './values.js'
+import { SPAWN_PLACES } from './spawn-wrapper.js'
 import { LABEL_PATTERN } from '../session.js'
 
 /**
@@ -68,7 +69,8 @@ const policyShape = {
       }),
     )
     .meta({
-      description: "Permission modes that jobs may ask for. The API checks it, and the worker's own list counts.",
+      description:
+        "Permission modes that jobs may ask for. The API checks it, and the worker's own list counts. `bypassPermissions` needs FLEET_SPAWN_WRAPPER on the worker.",
       allowed: `of ${PERMISSION_MODES.join(', ')}; comma separated`,
     }),
 }
@@ -239,6 +241,12 @@ export const workerShape = (home: string) => ({
   FLEET_EGRESS_PROXY: value.onOff.default('on').meta({
     description:
       'Keeps API keys and tokens in the worker: `claude` and its tools have worthless ones, for which a proxy on loopback puts the real ones. Not for Bedrock and Vertex.',
+  }),
+  FLEET_SPAWN_WRAPPER: value.spawnWrapper.optional().meta({
+    description:
+      'Command that starts every `claude` and holds it in, such as a sandbox; `docs/security.md` says how it is called, and `deploy/sandbox` has some. Without one no job may ask for the permission mode `bypassPermissions`.',
+    allowed: `JSON array of words: the path of a program, then its arguments, in which {${SPAWN_PLACES.join('}, {')}} stand for what they name`,
+    unset: '`claude` is started as it is, with the rights of the worker',
   }),
   CLAUDE_BIN: z.string().optional().meta({
     description: 'The `claude` to run: the program itself, no shell script that starts it.',

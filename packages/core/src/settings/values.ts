@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseSpawnWrapper } from './spawn-wrapper.js'
 
 /** A whole number written in digits, from `min` to `max`. */
 export function wholeNumber(min: number, max: number) {
@@ -97,3 +98,11 @@ export const commaList = z.string().transform((value) =>
     .map((entry) => entry.trim())
     .filter((entry) => entry !== ''),
 )
+
+/** The words of the command that starts every claude. */
+export const spawnWrapper = z.string().transform((text, context): readonly string[] => {
+  const parsed = parseSpawnWrapper(text)
+  if ('words' in parsed) return parsed.words
+  context.addIssue(parsed.problem)
+  return z.NEVER
+})
