@@ -6,7 +6,7 @@ export default defineConfig({
       'packages/*/src/**/*.test.ts',
       'apps/*/src/**/*.test.ts',
       'scripts/**/*.test.mjs',
-      'test/{e2e,faults,hostile,support}/**/*.test.ts',
+      'test/{e2e,faults,fuzz,hostile,support}/**/*.test.ts',
     ],
     globalSetup: 'test/support/run.ts',
     // Processes: what a test leaves behind dies with its file's process or is seen; threads share signals and cwd.

@@ -1,4 +1,4 @@
-import type { ErrorCode, Scope } from '@claude-fleet/core'
+import { invalidInput, type ErrorCode, type Scope } from '@claude-fleet/core'
 import { auditAs, resource } from '@claude-fleet/http'
 import type { IRouter, RequestHandler } from 'express'
 import type { z } from 'zod'
@@ -52,8 +52,8 @@ export type ReplyHeader = 'location' | 'cache-control' | 'x-accel-buffering'
 export type Operations = Readonly<Record<string, Operation>>
 
 /**
- * Serves every operation of a table. In front of its handler stand, as the table says, the check of the caller's scope
- * and the reading of the body.
+ * Serves every operation of a table. In front of its handler stand, as the table says, the check of the caller's scope,
+ * the refusal of a query where none is known, and the reading of the body.
  */
 export function serve<T extends Operations>(
   router: IRouter,
@@ -62,19 +62,27 @@ export function serve<T extends Operations>(
 ): void {
   const byPath = new Map<string, Partial<Record<Operation['method'], RequestHandler[]>>>()
   for (const [id, operation] of Object.entries(operations)) {
-    const { path, method, scope, body } = operation
+    const { path, method, scope, query, body } = operation
     const chain: RequestHandler[] = [
       (req, res, next) => {
         auditAs(res, { action: id, target: typeof req.params['id'] === 'string' ? req.params['id'] : undefined })
         next()
       },
       ...(scope === undefined ? [] : [requireScope(scope)]),
+      ...(scope === undefined || query !== undefined ? [] : [refuseQuery]),
       ...(body === undefined ? [] : readBody(body.limitBytes)),
       handlers[id as keyof T],
     ]
     byPath.set(path, { ...byPath.get(path), [method]: chain })
   }
   for (const [path, methods] of byPath) resource(router, path, methods)
+}
+
+/** What a call does not know may be meant to hold it back, as `?dryRun=true`: it is not left unheard. */
+const refuseQuery: RequestHandler = (req, _res, next) => {
+  const names = Object.keys(req.query)
+  if (names.length > 0) throw invalidInput(names.map((path) => ({ path, message: 'is not a known field' })))
+  next()
 }
 
 /** Every error an operation may be answered with. */

@@ -13,13 +13,13 @@ export const SECRETS: ReadonlySet<string> = new Set([
   'FLEET_JOB_KEY',
 ])
 
-/** One wrong setting. `message` is one line that names it and what is allowed; it never quotes a secret. */
+/** One wrong setting. `message` is one line that names it and what is allowed; it quotes no secret, nor a login of an address. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError'
   readonly setting: string
 
   constructor(setting: string, problem: string, options?: { cause: unknown }) {
-    super(`${setting}: ${problem}`.replaceAll(/\s+/g, ' '), options)
+    super(withoutLogin(`${setting}: ${problem}`.replaceAll(/\s+/g, ' ')), options)
     this.setting = setting
   }
 }
