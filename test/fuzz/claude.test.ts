@@ -29,31 +29,38 @@ function decoded(pieces: readonly Uint8Array[]): string[] {
 }
 
 const decoder: FuzzTarget = { name: 'decoder', share: 10, short: 100 }
-test.skipIf(isLeftOut(decoder))(titleOf(decoder), async () => {
-  const bytes = fc.oneof(
-    bentBytes(fc.constantFrom(...lines.map((line) => Buffer.from(`${line}\n`)))),
-    fc.uint8Array({ maxLength: 400 }).map((some) => Buffer.from(some)),
-  )
-  await fuzz(decoder, fc.record({ bytes, cuts }), (one) => {
-    const whole = decoded([one.bytes])
-    expect(decoded(piecesOf(one.bytes, one.cuts))).toEqual(whole)
-    for (const line of whole) {
-      const message = parseMessage(line)
-      expect(message === undefined || typeof message.type === 'string').toBe(true)
-    }
-  })
-})
+test.skipIf(isLeftOut(decoder))(
+  `bytes of claude are the same lines however they are cut: ${titleOf(decoder)}`,
+  async () => {
+    const bytes = fc.oneof(
+      bentBytes(fc.constantFrom(...lines.map((line) => Buffer.from(`${line}\n`)))),
+      fc.uint8Array({ maxLength: 400 }).map((some) => Buffer.from(some)),
+    )
+    await fuzz(decoder, fc.record({ bytes, cuts }), (one) => {
+      const whole = decoded([one.bytes])
+      expect(decoded(piecesOf(one.bytes, one.cuts))).toEqual(whole)
+      for (const line of whole) {
+        const message = parseMessage(line)
+        expect(message === undefined || typeof message.type === 'string').toBe(true)
+      }
+    })
+  },
+)
 
 const KNOWN = new Set<string>(JOB_ERROR_CODES)
 
-function judged(recording: Uint8Array, options: object): void {
+/** The outcomes of its turns. */
+function judged(recording: Uint8Array, options: object): string[] {
+  const outcomes: string[] = []
   for (const { messages, facts } of replay(recording, options)) {
     for (const { type } of messages) expect(type).toEqual(expect.any(String))
     const found = verdict(facts)
+    outcomes.push(found.outcome)
     if (found.outcome === 'failed') expect(KNOWN.has(found.code)).toBe(true)
     if (found.outcome === 'completed') expect(typeof found.text).toBe('string')
     expect(Number.isNaN(facts.costUsd)).toBe(false)
   }
+  return outcomes
 }
 
 const options = fc.record(
@@ -70,7 +77,7 @@ const options = fc.record(
 )
 
 const turns: FuzzTarget = { name: 'turns of bent lines', share: 10, short: 200 }
-test.skipIf(isLeftOut(turns))(titleOf(turns), async () => {
+test.skipIf(isLeftOut(turns))(`turns of bent lines have a verdict: ${titleOf(turns)}`, async () => {
   const line = fc.oneof(
     { weight: 9, arbitrary: bent(fc.constantFrom(...lines).map((text) => parse(text))) },
     { weight: 1, arbitrary: anyJson },
@@ -78,14 +85,16 @@ test.skipIf(isLeftOut(turns))(titleOf(turns), async () => {
   const recording = fc
     .array(line, { minLength: 1, maxLength: 20 })
     .map((list) => Buffer.from(list.map((one) => JSON.stringify(one)).join('\n')))
-  await fuzz(turns, fc.record({ recording, options }), (one) => judged(one.recording, one.options))
+  await fuzz(turns, fc.record({ recording, options }), (one) => {
+    expect(judged(one.recording, one.options)).not.toEqual([])
+  })
 })
 
 const bytewise: FuzzTarget = { name: 'turns of bent bytes', share: 2, short: 60 }
-test.skipIf(isLeftOut(bytewise))(titleOf(bytewise), async () => {
-  await fuzz(bytewise, fc.record({ recording: bentBytes(recorded), options }), (one) =>
-    judged(one.recording, one.options),
-  )
+test.skipIf(isLeftOut(bytewise))(`turns of bent bytes have a verdict: ${titleOf(bytewise)}`, async () => {
+  await fuzz(bytewise, fc.record({ recording: bentBytes(recorded), options }), (one) => {
+    expect(judged(one.recording, one.options)).not.toEqual([])
+  })
 })
 
 function parse(text: string): unknown {

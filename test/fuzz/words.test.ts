@@ -14,24 +14,27 @@ const ARBITRARIES = SCHEMAS.map(([name, schema]) => {
   return fc.record({ name: fc.constant(name), schema: fc.constant(schema), value: bent(shaped(json, json)) })
 })
 
-const schemas: FuzzTarget = { name: 'schemas', share: 25, short: 200 }
-test.skipIf(isLeftOut(schemas))(titleOf(schemas), async () => {
-  const taken = new Set<string>()
-  await fuzz(schemas, fc.oneof(...ARBITRARIES), ({ name, schema, value }) => {
-    const parsed = schema.safeParse(value)
-    if (!parsed.success) {
-      expect(parsed.error.issues.length).toBeGreaterThan(0)
-      return
-    }
-    taken.add(name)
-    // What was taken is the same after a way through JSON, and no key of it reaches a prototype.
-    const again = structuredClone(parsed.data)
-    expect(JSON.stringify(again)).toBe(JSON.stringify(parsed.data))
-    expect(Object.getPrototypeOf(again)).toBe(Object.getPrototypeOf(parsed.data))
-  })
-  // The cases are not all nonsense.
-  expect(taken.size).toBeGreaterThan(SCHEMAS.length / 2)
-})
+const schemas: FuzzTarget = { name: 'schemas', share: 38, short: 200 }
+test.skipIf(isLeftOut(schemas))(
+  `a schema takes plain JSON or refuses it, and never throws: ${titleOf(schemas)}`,
+  async () => {
+    const taken = new Set<string>()
+    await fuzz(schemas, fc.oneof(...ARBITRARIES), ({ name, schema, value }) => {
+      const parsed = schema.safeParse(value)
+      if (!parsed.success) {
+        expect(parsed.error.issues.length).toBeGreaterThan(0)
+        return
+      }
+      taken.add(name)
+      // What was taken is the same after a way through JSON, and no key of it reaches a prototype.
+      const again = structuredClone(parsed.data)
+      expect(JSON.stringify(again)).toBe(JSON.stringify(parsed.data))
+      expect(Object.getPrototypeOf(again)).toBe(Object.getPrototypeOf(parsed.data))
+    })
+    // The cases are not all nonsense.
+    expect(taken.size).toBeGreaterThan(SCHEMAS.length / 2)
+  },
+)
 
 const PARSERS = {
   job: [core.parseJob, core.jobSpecSchema],
@@ -51,25 +54,28 @@ const bodies = Object.entries(PARSERS).map(([name, [parse, schema]]) => {
 })
 
 const input: FuzzTarget = { name: 'input', share: 15, short: 300 }
-test.skipIf(isLeftOut(input))(titleOf(input), async () => {
-  const counts = { taken: 0, refused: 0 }
-  await fuzz(input, fc.oneof(...bodies), ({ parse, body }) => {
-    try {
-      core.refuseHostileJson(body)
-      const spec = parse(body)
-      counts.taken += 1
-      expect(JSON.parse(core.canonicalJson(spec))).toEqual(JSON.parse(JSON.stringify(spec)))
-    } catch (error) {
-      if (!core.isFleetError(error)) throw error
-      counts.refused += 1
-      expect(['INVALID_REQUEST', 'PAYLOAD_TOO_LARGE']).toContain(error.code)
-      const { errors } = error.details as { errors: { path: string; message: string }[] }
-      expect(errors.length).toBeGreaterThan(0)
-    }
-  })
-  expect(counts.taken).toBeGreaterThan(0)
-  expect(counts.refused).toBeGreaterThan(0)
-})
+test.skipIf(isLeftOut(input))(
+  `what callers send is taken or refused with the fields that are wrong: ${titleOf(input)}`,
+  async () => {
+    const counts = { taken: 0, refused: 0 }
+    await fuzz(input, fc.oneof(...bodies), ({ parse, body }) => {
+      try {
+        core.refuseHostileJson(body)
+        const spec = parse(body)
+        counts.taken += 1
+        expect(JSON.parse(core.canonicalJson(spec))).toEqual(JSON.parse(JSON.stringify(spec)))
+      } catch (error) {
+        if (!core.isFleetError(error)) throw error
+        counts.refused += 1
+        expect(['INVALID_REQUEST', 'PAYLOAD_TOO_LARGE']).toContain(error.code)
+        const { errors } = error.details as { errors: { path: string; message: string }[] }
+        expect(errors.length).toBeGreaterThan(0)
+      }
+    })
+    expect(counts.taken).toBeGreaterThan(0)
+    expect(counts.refused).toBeGreaterThan(0)
+  },
+)
 
 const SECRET = 'canary-of-a-secret'
 const { settings: catalog, credential, network } = core.describeSettings()
@@ -103,31 +109,34 @@ const file = fc.oneof(
   anyText,
 )
 
-const settings: FuzzTarget = { name: 'settings and files', share: 10, short: 600 }
-test.skipIf(isLeftOut(settings))(titleOf(settings), async () => {
-  const base = { REDIS_URL: 'redis://127.0.0.1:6379', FLEET_ADMIN_PASSWORD: 'long enough' }
-  const counts = { taken: 0, refused: 0 }
-  await fuzz(settings, fc.record({ env, file, keys }), (one) => {
-    const source = { env: { ...base, FLEET_CREDENTIALS_FILE: '/credentials', ...one.env }, readFile: () => one.file }
-    const readers = [
-      () => core.readApiSettings(source),
-      () => core.readBoardSettings(source),
-      () => core.readWorkerSettings(source, '/home/node'),
-      () => core.readClientSettings(source),
-      () => core.parseApiKeys('FLEET_API_KEYS', one.keys),
-    ]
-    for (const read of readers) {
-      try {
-        read()
-        counts.taken += 1
-      } catch (error) {
-        if (!(error instanceof core.SettingsError)) throw error
-        counts.refused += 1
-        expect(error.message).not.toMatch(/[\r\n]/)
-        expect(error.message).not.toContain(SECRET)
+const settings: FuzzTarget = { name: 'settings and files', share: 10, short: 150 }
+test.skipIf(isLeftOut(settings))(
+  `settings and files are read or refused in one line without a secret: ${titleOf(settings)}`,
+  async () => {
+    const base = { REDIS_URL: 'redis://127.0.0.1:6379', FLEET_ADMIN_PASSWORD: 'long enough' }
+    const counts = { taken: 0, refused: 0 }
+    await fuzz(settings, fc.record({ env, file, keys }), (one) => {
+      const source = { env: { ...base, FLEET_CREDENTIALS_FILE: '/credentials', ...one.env }, readFile: () => one.file }
+      const readers = [
+        () => core.readApiSettings(source),
+        () => core.readBoardSettings(source),
+        () => core.readWorkerSettings(source, '/home/node'),
+        () => core.readClientSettings(source),
+        () => core.parseApiKeys('FLEET_API_KEYS', one.keys),
+      ]
+      for (const read of readers) {
+        try {
+          read()
+          counts.taken += 1
+        } catch (error) {
+          if (!(error instanceof core.SettingsError)) throw error
+          counts.refused += 1
+          expect(error.message).not.toMatch(/[\r\n]/)
+          expect(error.message).not.toContain(SECRET)
+        }
       }
-    }
-  })
-  expect(counts.taken).toBeGreaterThan(0)
-  expect(counts.refused).toBeGreaterThan(0)
-})
+    })
+    expect(counts.taken).toBeGreaterThan(0)
+    expect(counts.refused).toBeGreaterThan(0)
+  },
+)
