@@ -51,12 +51,14 @@ async function* listed<T>(list: readonly T[]): AsyncGenerator<T> {
 
 const json = z.toJSONSchema(fleetEventSchema, { io: 'input' }) as JsonSchema
 const isEnd = (event: unknown) => ['completed', 'failed', 'cancelled'].includes((event as StreamEvent).type)
+/** A record of strings loses it on the way, and shall. */
+const isPlain = (one: unknown) => !JSON.stringify(one).includes('"__proto__"')
 const stream = fc.record({
   body: fc.array(
-    shaped(json, json).filter((event) => !isEnd(event)),
+    shaped(json, json).filter((event) => !isEnd(event) && isPlain(event)),
     { maxLength: 8 },
   ),
-  end: shaped(json, json).filter(isEnd),
+  end: shaped(json, json).filter((event) => isEnd(event) && isPlain(event)),
   cuts: fc.array(fc.nat(), { maxLength: 20 }),
 })
 

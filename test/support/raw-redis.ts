@@ -4,6 +4,8 @@ import { join } from 'node:path'
 /** Any command, as somebody sends it who knows the address of a Redis and nothing of the fleet. */
 export interface RawRedis extends Disposable {
   call(command: string, ...args: (string | number)[]): Promise<unknown>
+  /** As `call`; what comes back as text comes as bytes. */
+  bytes(command: string, ...args: (string | number)[]): Promise<unknown>
 }
 
 interface RedisModule {
@@ -12,6 +14,7 @@ interface RedisModule {
     options: object,
   ) => {
     call(command: string, ...args: (string | number)[]): Promise<unknown>
+    callBuffer(command: string, ...args: (string | number)[]): Promise<unknown>
     on(event: 'error', listener: () => void): void
     disconnect(): void
   }
@@ -27,6 +30,7 @@ export function openRawRedis(url: string, options: { tls?: object } = {}): RawRe
   client.on('error', () => undefined)
   return {
     call: (command, ...args) => client.call(command, ...args),
+    bytes: (command, ...args) => client.callBuffer(command, ...args),
     [Symbol.dispose]: () => client.disconnect(),
   }
 }

@@ -44,7 +44,7 @@ export function createRunAttempt(deps: RunAttemptDeps, options: { workerId: stri
       if (spentAll !== undefined) return spentAll
 
       const spec = await deps.sessionSpec(claim)
-      const memory = await openMemory(claim, deps.log)
+      const memory = await openMemory(claim, deps)
       await using lease = await deps.pool.acquire(
         { ...spec, conversation: memory.conversation },
         { signal: claim.signal },

@@ -7,6 +7,7 @@ import {
   type TurnMessage,
 } from '@claude-fleet/claude'
 import type { Claim, Log } from '@claude-fleet/queue'
+import type { Redact } from '../redactor.js'
 import { createMirror } from './mirror.js'
 
 /**
@@ -27,8 +28,14 @@ export interface Memory {
   finish(session: Pick<ClaudeSession, 'newRows'>, succeeded: boolean): Promise<ConversationState | undefined>
 }
 
+interface MemoryDeps {
+  log: Log
+  /** For what is brought to Redis. */
+  redact: Redact
+}
+
 /** Rejects when the transcript in Redis is broken. */
-export async function openMemory(claim: Claim, log: Log): Promise<Memory> {
+export async function openMemory(claim: Claim, deps: MemoryDeps): Promise<Memory> {
   const { session, prompt } = claim.spec
   // The first attempt of an ephemeral job has nothing to find, and is not made to wait for the answer.
   const state = session === undefined && claim.attempt === 1 ? undefined : await claim.transcript.state()
@@ -36,17 +43,20 @@ export async function openMemory(claim: Claim, log: Log): Promise<Memory> {
 
   if (state !== undefined && resumed !== undefined) {
     const { jobId, attempt } = claim
-    log.info({ jobId, attempt, rows: resumed.turn.length }, 'the attempt goes on after the last tool result of another')
+    deps.log.info(
+      { jobId, attempt, rows: resumed.turn.length },
+      'the attempt goes on after the last tool result of another',
+    )
     const rows = [...resumed.before, ...resumed.turn]
     const load = async () => ({ sessionId: state.sessionId, rows })
     // Of no process that is there: this far only the rows have come.
     const conversation = { id: session ?? jobId, revision: revisionOf(claim, 'resumed'), interrupted: true, load }
-    return memoryOf(claim, log, conversation, undefined, { sessionId: state.sessionId, rows: resumed.turn })
+    return memoryOf(claim, deps, conversation, undefined, { sessionId: state.sessionId, rows: resumed.turn })
   }
-  if (session === undefined || state?.revision === undefined) return memoryOf(claim, log, undefined, prompt)
+  if (session === undefined || state?.revision === undefined) return memoryOf(claim, deps, undefined, prompt)
   const { sessionId, revision } = state
   const load = async () => ({ sessionId, rows: (await claim.transcript.load()).before })
-  return memoryOf(claim, log, { id: session, revision, interrupted: false, load }, prompt, { sessionId, rows: [] })
+  return memoryOf(claim, deps, { id: session, revision, interrupted: false, load }, prompt, { sessionId, rows: [] })
 }
 
 async function turnToResume(claim: Claim): Promise<{ before: string[]; turn: string[] } | undefined> {
@@ -60,12 +70,12 @@ const revisionOf = ({ jobId, attempt }: Claim, ...more: string[]): string => [jo
 
 function memoryOf(
   claim: Claim,
-  log: Log,
+  deps: MemoryDeps,
   conversation: Conversation | undefined,
   prompt: string | undefined,
   known?: { sessionId: string; rows: readonly string[] },
 ): Memory {
-  const mirror = createMirror(claim, log, known)
+  const mirror = createMirror(claim, deps, known)
   const { session: id } = claim.spec
   return {
     conversation,

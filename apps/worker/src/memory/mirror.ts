@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { toolResultsIn, type ClaudeSession } from '@claude-fleet/claude'
 import type { Claim, Log } from '@claude-fleet/queue'
+import type { Redact } from '../redactor.js'
 
 /** claude writes a row some ms after the message that tells of it; looked for this long, this often. */
 const WRITTEN_MS = 1_000
@@ -23,10 +24,10 @@ export interface Mirror {
   complete(session: Rows, isWhole: (rows: readonly string[]) => boolean): Promise<boolean>
 }
 
-/** `known`: what is in Redis of this turn, and stays. */
+/** `known`: what is in Redis of this turn, and stays. What goes there is redacted, for tools may have shown a secret. */
 export function createMirror(
   claim: Pick<Claim, 'jobId' | 'attempt' | 'signal' | 'transcript'>,
-  log: Log,
+  { log, redact }: { log: Log; redact: Redact },
   known?: { sessionId: string; rows: readonly string[] },
 ): Mirror {
   const { jobId, attempt } = claim
@@ -45,7 +46,7 @@ export function createMirror(
     for (;;) {
       const fresh = await session.newRows()
       for (const row of fresh) seen += toolResultsIn(row)
-      rows.push(...fresh)
+      rows.push(...fresh.map((row) => redactRow(row, redact)))
       if (there() || performance.now() > late) return
       await delay(LOOK_MS)
     }
@@ -110,4 +111,16 @@ export function createMirror(
       }
     },
   }
+}
+
+/** Read as JSON, so that no escape hides a secret. A row without one stays as claude wrote it. */
+function redactRow(row: string, redact: Redact): string {
+  let json: unknown
+  try {
+    json = JSON.parse(row)
+  } catch {
+    return redact(row)
+  }
+  const clean = JSON.stringify(redact(json))
+  return clean === JSON.stringify(json) ? row : clean
 }

@@ -191,6 +191,9 @@ export const modelUsageSchema = z.record(
   }),
 )
 
+/** An entry of `permission_denials` of a result. */
+export const denialSchema = z.object({ tool_name: z.string(), tool_use_id: z.string() })
+
 /** `system/init`: what a conversation begins with, all fields kept. */
 export const initSchema = z.looseObject({
   type: z.literal('system'),

@@ -174,3 +174,11 @@ test('lines of an unknown type, or a known type of an unknown shape, change noth
   expect(feed(turn, { type: 'brand_new' }, { type: 'assistant', message: 7 }, { type: 'system' }, [])).toEqual([])
   expect(facts(turn)).toMatchObject({ result: undefined, text: '', sessionId: '' })
 })
+
+test('denials of another shape are none, and the result counts', () => {
+  const ours = reader()
+  const denied = { tool_name: 'Bash', tool_use_id: 't1' }
+  feed(ours, result('done', { permission_denials: [null, 'x', { tool_name: 7 }, denied] }))
+  const { permissionDenials } = ours.facts({ exit: undefined, stop: undefined, stderrTail: '' })
+  expect(permissionDenials).toEqual([{ toolName: 'Bash', toolUseId: 't1' }])
+})

@@ -1,5 +1,5 @@
 import { addUsage, NO_USAGE, type Usage } from '@claude-fleet/core'
-import type { ClaudeMessage } from '../protocol/message.js'
+import { denialSchema, type ClaudeMessage } from '../protocol/message.js'
 import type { ResultMessage, TurnFacts, TurnMessage, TurnStop, ExitFacts } from '../types.js'
 import { createAnswer } from './answer.js'
 import { riseOver, spendOfResult, usageOf } from './spend.js'
@@ -259,8 +259,8 @@ function answers(result: ResultMessage, promptUuid: string | undefined): boolean
 
 function deniedTools(result: ResultMessage): { toolName: string; toolUseId: string }[] {
   if (!Array.isArray(result.permission_denials)) return []
-  return (result.permission_denials as { tool_name?: unknown; tool_use_id?: unknown }[]).map((denial) => ({
-    toolName: String(denial.tool_name),
-    toolUseId: String(denial.tool_use_id),
-  }))
+  return result.permission_denials.flatMap((denial: unknown) => {
+    const parsed = denialSchema.safeParse(denial)
+    return parsed.success ? [{ toolName: parsed.data.tool_name, toolUseId: parsed.data.tool_use_id }] : []
+  })
 }
