@@ -112,7 +112,7 @@ test('a queue that is full takes no job more, of batches all or none, and repeat
 
 test('what a crash left held is let go by the next look of a worker', async () => {
   await publish({ acme: { maxConcurrent: 5 } })
-  await window(1)
+  await window(2)
   const ids = await batch('acme', 5)
   // As if the producer of two had died between the record and the queue's list: they were to go on and did not.
   const score = (await fleet.client.zscore(fleet.keys.bull('delayed'), ids[3] ?? '')) ?? ''

@@ -1,5 +1,5 @@
-/** Jobs that stand in line for a slot, for each slot of the live workers; what is more is held, tenant by tenant. */
-const WINDOW_PER_SLOT = 2
+/** Jobs that stand in line, for each slot of the live workers. One is enough, since each begin puts the next into the line itself. */
+const WINDOW_PER_SLOT = 1
 /** Of a fleet of whose workers nothing is known yet. */
 const WINDOW_UNKNOWN = 16
 /** A worker's slots count for this long after its last beat, ms. */
