@@ -60,8 +60,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
     advice: 'Raise `maxTurns`, or ask for less at once.',
   },
   MAX_BUDGET: {
-    means: "All attempts together cost what the job's `maxBudgetUsd` allows.",
-    advice: 'Raise `maxBudgetUsd`; `costUsd` of the job has what was spent.',
+    means:
+      "All attempts together cost what the job's `maxBudgetUsd` allows; or, as the answer to a request, the tenant's day is spent.",
+    advice:
+      'Raise `maxBudgetUsd`; `costUsd` of the job has what was spent. Of a day: wait until midnight UTC, as `Retry-After` says.',
   },
   STRUCTURED_OUTPUT: {
     means: 'The model gave no output that fits `outputSchema`.',
@@ -138,8 +140,8 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, ErrorAdvice>> = {
   },
   UNSUPPORTED_MEDIA_TYPE: { means: 'The body is not JSON.', advice: 'Send `content-type: application/json`.' },
   TOO_MANY_REQUESTS: {
-    means: 'The API has too many streams, waiting calls or requests open.',
-    advice: 'Wait as `retry-after` says, and keep fewer open at once.',
+    means: 'Too many requests, streams or waiting jobs for this key or its tenant.',
+    advice: 'Wait as `retry-after` says; `detail` names the limit.',
   },
   UNAVAILABLE: {
     means: 'The fleet or its Redis cannot be reached, is out of memory (`detail` says so), or is stopping.',

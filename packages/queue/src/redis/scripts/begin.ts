@@ -57,7 +57,7 @@ if redis.call('GET', BULL .. ID .. ':lock') ~= ARGV[8] then return { 'unlocked' 
 -- Changes nothing, and is refused where there is no memory: an attempt would take more of it. An end that was asked for may come.
 if not r[5] then redis.call('SETRANGE', P .. ':none', 0, '') end
 local now, retention = now_ms(), ARGV[6]
-if shared() then redis.call('ZREM', ready_key(tenant), ID) end
+if shared() then has_gone(ID, tenant) end
 local ran
 if state == 'active' then
   -- Nobody settled the attempt before this one: its worker is gone.

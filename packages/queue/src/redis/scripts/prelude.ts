@@ -137,7 +137,7 @@ local function seal(state, seq, json, now, retention, code, first_text)
   if r[7] then session_leave(r[7], state, now) end
   forget_hold(ID)
   if r[7] then next_turn(r[7]) end
-  if shared() then redis.call('ZREM', ready_key(tenant), ID) end
+  if shared() then has_gone(ID, tenant) end
   refill()
   add('ended:' .. state .. ':' .. code, 1)
   observe('firstText', first_text)

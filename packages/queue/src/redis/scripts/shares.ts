@@ -106,6 +106,16 @@ line_up = function(id)
   redis.call('ZADD', ready_key(tenant), score, id)
 end
 
+local function comes(id, now)
+  redis.call('ZADD', COMING, int(now), id)
+  redis.call('PEXPIRE', COMING, '${COMING_MS}')
+end
+-- It is in the line no more.
+local function has_gone(id, tenant)
+  redis.call('ZREM', ready_key(tenant), id)
+  redis.call('ZREM', COMING, id)
+end
+
 -- May a new job go into BullMQ's list straight away? Others that are on their way there count.
 local function goes_straight(tenant, now)
   if redis.call('EXISTS', BACKLOG) == 1 or redis.call('EXISTS', share_key(tenant)) == 1 then return false end
@@ -114,6 +124,7 @@ local function goes_straight(tenant, now)
   if waiting_now() + redis.call('ZCARD', P .. ':unplaced') > window() then return false end
   if refusal(tenant, now, redis.call('ZCARD', ready_key(tenant))) then return false end
   redis.call('ZADD', ready_key(tenant), int(score), ID)
+  comes(ID, now)
   return true
 end
 
@@ -145,10 +156,7 @@ local function refill()
       if by then
         park_job(r[1], by, now)
       elseif r[2] and not r[3] then
-        if not promote(ID) then
-          redis.call('ZADD', COMING, int(now), ID)
-          redis.call('PEXPIRE', COMING, '${COMING_MS}')
-        end
+        if not promote(ID) then comes(ID, now) end
         redis.call('ZADD', ready_key(tenant), int(score_of(ID)), ID)
         room = room - 1
         redis.call('HSET', PASSES, '*', first[2])
