@@ -30,7 +30,7 @@ test('a day whose money is spent parks what waits, without an attempt, refuses w
   await publish({ acme: { dailyUsd: 0.5 } })
   const ids = await Promise.all(Array.from({ length: 8 }, () => put()))
   await fleet.consume(async (claim) => costing(claim, 0.25), { concurrency: 1, timing: SHORT_LOCKS })
-  const states = async () => (await Promise.all(ids.map(async (id) => (await view(id))?.state))).toSorted()
+  const states = async () => (await Promise.all(ids.map(async (id) => String((await view(id))?.state)))).toSorted()
   const two = ['completed', 'completed', ...Array.from({ length: 6 }, () => 'parked')]
   await expect.poll(states, { timeout: 10_000 }).toEqual(two)
   expect(await spent()).toBe(0.5)
