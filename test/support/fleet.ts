@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FleetClient } from '@claude-fleet/client'
 import { readConformance, startCheckingProxy } from '@claude-fleet/conformance'
@@ -27,8 +28,8 @@ export interface TestFleet extends AsyncDisposable {
 
 export const TEST_TENANT = 'acme'
 
-/** Starts the fleet without a worker. Everything ends with it. */
-export async function startFleet(): Promise<TestFleet> {
+/** Starts the fleet without a worker. Everything ends with it. `tenants`: limits, as their file has them. */
+export async function startFleet({ tenants }: { tenants?: object } = {}): Promise<TestFleet> {
   const closers: (() => Promise<unknown>)[] = []
   const folder = await makeFolder()
   closers.push(() => folder.remove())
@@ -40,6 +41,8 @@ export async function startFleet(): Promise<TestFleet> {
   const sha256 = createHash('sha256').update(key).digest('hex')
   const workspaceRoot = join(folder.path, 'workspaces')
   const shared = { REDIS_URL: server.url }
+  const tenantsFile = join(folder.path, 'tenants.json')
+  if (tenants !== undefined) await writeFile(tenantsFile, JSON.stringify(tenants))
   const api = startNode([CLAUDE_FLEET, 'api'], {
     env: {
       ...shared,
@@ -47,6 +50,7 @@ export async function startFleet(): Promise<TestFleet> {
       FLEET_API_KEYS: `${TEST_TENANT}:${sha256}:enqueue+read+admin`,
       FLEET_WEBHOOK_KEY: randomBytes(32).toString('hex'),
       FLEET_WEBHOOK_ALLOW: '127.0.0.1',
+      ...(tenants === undefined ? {} : { FLEET_TENANTS_FILE: tenantsFile }),
     },
   })
   closers.push(() => api.stop())
