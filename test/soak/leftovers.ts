@@ -3,7 +3,7 @@ import type { Rig } from '../faults/rig/rig.js'
 
 /** Keys that stay whatever ends: a fixed number of each tenant, or of none. Without the prefix. */
 const FIXED = [
-  /^(counters|metrics|reaper|session-counts|slots|tenants|workers)$/,
+  /^(counters|credentials|metrics|reaper|session-counts|slots|tenants|workers)$/,
   /^prompts:(events|id|meta|marker|stalled-check)$/,
   /^(ticks|webhooks):(events|id|meta|marker|stalled-check)$/,
   /^totals:acme$/,
@@ -23,7 +23,9 @@ const LAPSING = [
 
 /** What is in Redis beside the fixed set, with its type. */
 export async function keysLeft(rig: Rig): Promise<string[]> {
-  const keys = linesOf(await rig.command('KEYS', 'fleet:*'))
+  const reply = await rig.command('KEYS', 'fleet:*')
+  if (!/^\*\d+\r\n/.test(reply)) throw new Error(`KEYS answered ${JSON.stringify(reply.slice(0, 200))}`)
+  const keys = linesOf(reply)
   const left: string[] = []
   for (const key of keys) {
     const name = key.slice('fleet:'.length)

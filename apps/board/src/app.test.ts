@@ -93,8 +93,9 @@ test('Bull Board opens with 2,000 jobs, and none of its routes changes anything'
   await Promise.all(Array.from({ length: 2_000 }, () => board.enqueue('many', { prompt: 'p' })))
   const listed = await board.ask('/admin/queues/api/queues?activeQueue=prompts&status=waiting')
   expect(listed.status).toBe(200)
-  const counts = ((await listed.json()) as { queues: { counts: { waiting: number } }[] }).queues[0]?.counts
-  expect(counts?.waiting).toBeGreaterThanOrEqual(2_000)
+  const counts = ((await listed.json()) as { queues: { counts: Record<string, number> }[] }).queues[0]?.counts
+  // Where several tenants have jobs most are held back, which to BullMQ is a delay.
+  expect((counts?.['waiting'] ?? 0) + (counts?.['delayed'] ?? 0)).toBeGreaterThanOrEqual(2_000)
   for (const method of ['PUT', 'POST', 'PATCH', 'DELETE']) {
     const reply = await board.ask('/admin/queues/api/queues/prompts/pause', { method, headers: OURS })
     expect([reply.status, reply.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
