@@ -170,9 +170,10 @@ local left, count = tonumber(ARGV[8]), tonumber(ARGV[9])
 local function park_all(ids, take)
   for _, id in ipairs(ids) do
     ID, JOB, LOG = id, P .. ':job:' .. id, P .. ':log:' .. id
-    local r = redis.call('HMGET', JOB, 'credential', 'state', 'seal')
+    local r = redis.call('HMGET', JOB, 'credential', 'state', 'seal', 'tenant')
     if r[1] == name and r[2] == 'waiting' and not r[3] then
       take(id)
+      has_gone(id, r[4])
       redis.call('ZADD', BULL .. 'delayed', int((now + ${5 * 365 * 86_400_000}) * 4096), id)
       park_job(name, by, now)
     else
