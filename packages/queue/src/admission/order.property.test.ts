@@ -64,7 +64,8 @@ test('whatever is enqueued, fails, waits, is cancelled or loses its worker: turn
     fc.asyncProperty(steps, (todo) => within(RUN_MS, play(todo), 'the run hangs')),
     { numRuns: RUNS, endOnFailure: true, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
   )
-  expect(Math.min(...Object.values(seen))).toBeGreaterThan(0)
+  // Of few runs not each needs to have all of it.
+  expect(RUNS < 10 ? seen.ran : Math.min(...Object.values(seen))).toBeGreaterThan(0)
 }, 1_800_000)
 
 async function play(todo: readonly Step[]): Promise<void> {
