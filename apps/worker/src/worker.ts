@@ -27,7 +27,6 @@ import {
 } from '@claude-fleet/queue'
 import { loggedAttempt } from './attempt-log.js'
 import { createClock } from './clock.js'
-import { createCredentialGate } from './credential-gate.js'
 import { createEgress, type Egress } from './egress/egress.js'
 import { createHealthFiles, type HealthFiles } from './health-files.js'
 import { capacityOf, SESSION_MAX_BYTES } from './host/capacity.js'
@@ -136,7 +135,7 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
         redis,
         log,
         run: loggedAttempt(run, log, { workerId }),
-        admission: createCredentialGate(settings),
+        has: (name) => settings.credentials.has(name),
         fingerprint: (name) => fingerprints[name],
       },
       { prefix, workerId, concurrency: limit, retentionMs, jobKeys, labels: settings.labels, events: settings.events },

@@ -55,6 +55,10 @@ export interface Keys {
   credential(name: string): string
   /** Sorted set by creation: jobs that are held until it is open. */
   credentialHeld(name: string): string
+  /** Set: what jobs need of a worker that none with room has. */
+  fits: string
+  /** Sorted set by creation: jobs that are held until a worker that has it has room. */
+  fitHeld(need: string): string
   /** Sorted set by creation: records whose BullMQ job may not exist yet. */
   unplaced: string
   tenants: string
@@ -139,6 +143,8 @@ export function createKeys(prefix: string): Keys {
     credentials: `${prefix}:credentials`,
     credential: (name) => `${prefix}:credential:${name}`,
     credentialHeld: (name) => `${prefix}:held:credential:${name}`,
+    fits: `${prefix}:fits`,
+    fitHeld: (need) => `${prefix}:held:fit:${need}`,
     unplaced: `${prefix}:unplaced`,
     tenants: `${prefix}:tenants`,
     idempotency: (tenant, hash) => `${prefix}:idem:${tenant}:${hash}`,

@@ -24,7 +24,7 @@ export function familiesOf(fleet: FleetMetrics): Family[] {
   return [...gaugesOf(fleet), ...countersOf(fleet), ...histogramsOf(fleet)]
 }
 
-function gaugesOf({ jobs, oldestWaitingMs, workers, webhooks, credentials }: FleetMetrics): Family[] {
+function gaugesOf({ jobs, oldestWaitingMs, workers, webhooks, credentials, unfitJobs }: FleetMetrics): Family[] {
   const states = CREDENTIAL_STATES.map((state) => ({
     value: credentials.filter((credential) => credential.state === state).length,
     labels: { state },
@@ -73,6 +73,9 @@ function gaugesOf({ jobs, oldestWaitingMs, workers, webhooks, credentials }: Fle
     ),
     gauge('claude_fleet_credential_jobs', 'Jobs that are held until their credential can be used', [
       one(credentials.reduce((sum, credential) => sum + credential.jobs, 0)),
+    ]),
+    gauge('claude_fleet_unfit_jobs', 'Jobs that are held until a worker with their credential and labels has a slot', [
+      one(unfitJobs),
     ]),
   ]
 }

@@ -122,13 +122,20 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
       tenantsOf(undefined),
       redisNow(),
     ])
-    const [jobs, oldestWaitingMs, listed, known] = await Promise.all([
+    const [jobs, oldestWaitingMs, listed, known, unfitJobs] = await Promise.all([
       counts(undefined),
       oldestWaiting(names, now),
       workers(),
       credentials(),
+      countUnfit(),
     ])
-    return { ...foldMetrics(sums, counters), jobs, oldestWaitingMs, workers: listed, credentials: known }
+    return { ...foldMetrics(sums, counters), jobs, oldestWaitingMs, workers: listed, credentials: known, unfitJobs }
+  }
+
+  async function countUnfit(): Promise<number> {
+    const needs = await client.smembers(keys.fits)
+    const counts = await Promise.all(needs.map((need) => client.zcard(keys.fitHeld(need))))
+    return counts.reduce((sum, count) => sum + count, 0)
   }
 
   const credentials = async () => listCredentials({ client, keys }, await redisNow())

@@ -33,7 +33,7 @@ type Fields = Readonly<Record<string, string>>
 export function foldMetrics(
   sums: Fields,
   counters: Fields,
-): Omit<FleetMetrics, 'jobs' | 'oldestWaitingMs' | 'workers' | 'credentials'> {
+): Omit<FleetMetrics, 'jobs' | 'oldestWaitingMs' | 'workers' | 'credentials' | 'unfitJobs'> {
   const sum = (field: string) => Number(sums[field] ?? 0)
   return {
     attempts: sum('attempts'),
@@ -132,6 +132,8 @@ export interface FleetMetrics {
   /** The live ones. */
   workers: WorkerView[]
   credentials: CredentialView[]
+  /** Held until a worker that has their credential and labels has room. */
+  unfitJobs: number
   /** Attempts begun. */
   attempts: number
   ended: { completed: number; cancelled: number; failed: CodeCounts }

@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { completed, openFleet, stopped, TENANT, USAGE, type TestFleet } from '../testing/fleet.js'
 import { startTestRedis, type TestRedis } from '../testing/redis.js'
-import type { Claim } from '../types.js'
 
 let server: TestRedis
 let fleet: TestFleet
@@ -39,20 +38,3 @@ test('a turn that was to go on while its producer died is let go by the sweep', 
   await fleet.janitor.sweep()
   expect(await fleet.ended(second.id)).toMatchObject({ state: 'completed' })
 })
-
-test('a turn goes to a worker that has all labels of its session', async () => {
-  const { id: session } = await fleet.session({ labels: ['disk:a', 'big'] })
-  const ran: string[] = []
-  const on = (worker: string) => async (claim: Claim) => {
-    ran.push(worker)
-    return completed(claim)
-  }
-  await fleet.consume(on('small'), { workerId: 'small', labels: ['disk:a'], concurrency: 1 })
-  const job = await fleet.enqueue({ session })
-  await expect.poll(() => fleet.client.llen(fleet.keys.bull('active')), { interval: 5 }).toBe(0)
-  await fleet.consume(on('fit'), { workerId: 'fit', labels: ['big', 'disk:a', 'more'], concurrency: 1 })
-  await expect
-    .poll(async () => (await fleet.producer.get(TENANT, job.id))?.state, { timeout: 20_000 })
-    .toBe('completed')
-  expect(ran).toEqual(['fit'])
-}, 30_000)

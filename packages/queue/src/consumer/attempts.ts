@@ -40,6 +40,7 @@ export interface AttemptsDeps {
   run: (claim: Claim) => Promise<AttemptOutcome>
   admission?: AdmissionGate | undefined
   fingerprint?: ((credential: string) => string | undefined) | undefined
+  has?: ((credential: string) => boolean) | undefined
 }
 
 export interface AttemptsOptions {
@@ -177,6 +178,7 @@ export function createAttempts(deps: AttemptsDeps, options: AttemptsOptions): At
             spec.credential,
             JSON.stringify(options.labels ?? []),
             spec.maxBudgetUsd ?? '',
+            deps.has?.(spec.credential) === false ? '1' : '0',
           ]),
         ),
       )

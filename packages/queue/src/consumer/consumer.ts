@@ -36,6 +36,8 @@ export interface ConsumerDeps extends QueueDeps {
   admission?: AdmissionGate | undefined
   /** Names this worker's value of a credential: what `fingerprintOf` makes of it. Default: values are not looked at. */
   fingerprint?: ((credential: string) => string | undefined) | undefined
+  /** Whether this worker has a value of a credential: jobs of others wait for a worker that has. Default: it has all. */
+  has?: ((credential: string) => boolean) | undefined
 }
 
 type ConsumerState = 'new' | 'starting' | 'claiming' | 'held' | 'paused' | 'stopping' | 'stopped'

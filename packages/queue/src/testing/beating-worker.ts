@@ -4,7 +4,7 @@ import type { AttemptOutcome, Claim } from '../types.js'
 import { registerWorker } from '../workers/registration.js'
 import { QUIET, type TestFleet } from './fleet.js'
 
-/** A worker that has one value of the credential `default`. It beats when it is told to, and pauses as a worker does. */
+/** A worker that has one value of each of its credentials. It beats when it is told to, and pauses as a worker does. */
 export interface BeatingWorker {
   beat(): Promise<void>
   close(): Promise<void>
@@ -13,23 +13,32 @@ export interface BeatingWorker {
 export async function startBeatingWorker(
   fleet: TestFleet,
   url: string,
-  { workerId, value, limit }: { workerId: string; value: string; limit: number },
+  {
+    workerId,
+    value = 'key',
+    limit,
+    credentials = ['default'],
+    labels = [],
+  }: { workerId: string; value?: string; limit: number; credentials?: string[]; labels?: string[] },
   run: (claim: Claim) => Promise<AttemptOutcome>,
 ): Promise<BeatingWorker> {
   const fingerprint = fingerprintOf({ ANTHROPIC_API_KEY: value })
   const redis = await connectRedis({ url, name: workerId, mode: 'worker' })
+  const has = (name: string) => credentials.includes(name)
+  const consumer = await fleet.consume(run, { workerId, concurrency: limit, fingerprint, labels, has })
   const status = () => ({
     claudeVersion: '1',
     limit,
-    running: 0,
+    running: consumer.running(),
     spares: 0,
-    credentials: ['default'],
+    credentials,
+    labels,
     pausedReason: undefined,
     pool: { created: 0, reused: 0, spare: 0, cold: 0, destroyed: 0 },
     ends: {},
   })
-  const options = { prefix: fleet.prefix, workerId, host: 'h', pid: 1, fingerprints: { default: fingerprint } }
-  const consumer = await fleet.consume(run, { workerId, concurrency: limit, fingerprint })
+  const fingerprints = Object.fromEntries(credentials.map((name) => [name, fingerprint]))
+  const options = { prefix: fleet.prefix, workerId, host: 'h', pid: 1, fingerprints }
   const onBeat = ({ closed }: { closed: ReadonlyMap<string, number> }) => consumer.hold(closed.has('default'))
   const registration = await registerWorker({ redis, log: QUIET, status, onDrain() {}, onBeat }, options, {
     ttlMs: 60_000,

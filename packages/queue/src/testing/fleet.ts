@@ -58,11 +58,12 @@ export async function openFleet(url: string, options: { retentionMs?: number; pr
       transcriptBytes = 1_000_000,
       fingerprint = undefined as string | undefined,
       labels = [] as string[],
+      has = undefined as ((credential: string) => boolean) | undefined,
     } = {},
   ): Promise<Consumer> {
     const own = await connectRedis({ url, name: workerId, mode: 'worker' })
     const consumer = createConsumer(
-      { redis: own, log, run, admission, fingerprint: () => fingerprint },
+      { redis: own, log, run, admission, fingerprint: () => fingerprint, has },
       { prefix, workerId, concurrency, transcriptBytes, retentionMs, labels },
       timing,
     )

@@ -43,7 +43,9 @@ for name, value in pairs(cjson.decode(ARGV[8] or '{}')) do
   end
 end
 redis.call('ZADD', P .. ':workers', now, ID)
-see_slots(ID, cjson.decode(ARGV[4]).pausedReason and '0' or ARGV[9], tonumber(now))
+local w = cjson.decode(ARGV[4])
+see_slots(ID, w.pausedReason and '0' or ARGV[9], tonumber(now))
+if redis.call('EXISTS', FITS) == 1 then offer_fitting(w, w.limit - w.running) end
 refill()
 return { 'ok', redis.call('GET', drain) == ARGV[3] and 'drain' or '', now, unpack(shut) }
 `

@@ -3,8 +3,6 @@ import { PLACE } from './place.js'
 
 /** A job that has lost this many workers fails, whatever its attempts allow. */
 const LOSSES_MAX = 3
-/** A turn whose labels this worker lacks is offered again after this, ms, and up to twice this: at varied times. */
-const UNFIT_MS = 200
 /** How long a job rests that may not begin beside another suspect. */
 const APART_MS = 1_000
 
@@ -18,27 +16,21 @@ const APART_MS = 1_000
  *
  * ARGV[3] fence, [4] worker id, [5] attempts the job may have, [6] retention ms, [7] tenant, [8] lock token, [9] `1`: a
  * suspect may not begin here now, [10] fingerprint of the worker's value of the credential or empty, [11] its name,
- * [12] JSON of the worker's labels, [13] USD that the job may cost, over all attempts, or empty.
+ * [12] JSON of the worker's labels, [13] USD that the job may cost, over all attempts, or empty, [14] `1`: the
+ * worker lacks the credential.
  * Answers one of
  * - `unlocked`: BullMQ has given the job to another since;
  * - `missing`: no such record for this tenant;
  * - `sealed` + end event: it had ended, or ends now because it was cancelled or lost its last worker;
  * - `early` + ms: it is not due yet, or not for this worker;
- * - `pass`: another worker has the process of its session and is free;
+ * - `pass`: another worker has the process of its session and is free, or this one lacks what the job needs;
  * - `apart` + ms: it is a suspect;
- * - `held`: another turn of its session is before it, its credential is closed, or its tenant may begin none now;
+ * - `held`: another turn of its session is before it, its credential is closed, it waits for a worker that
+ *   fits, or its tenant may begin none now;
  * - `run` + attempt, failures, seq, createdAt, queueMs, USD spent before, model round trips of failed attempts,
  *   millionths of a USD that its session may still spend or empty, and that its tenant may still spend today or empty.
  */
 export const BEGIN = `${BEGIN_CREDENTIAL}${PLACE}
-local function lacks_label(session, labels)
-  local needed = redis.call('HGET', session_key(session), 'labels')
-  if not needed or needed == '[]' then return false end
-  local has = {}
-  for _, label in ipairs(cjson.decode(labels or '[]')) do has[label] = true end
-  for _, label in ipairs(cjson.decode(needed)) do if not has[label] then return true end end
-  return false
-end
 local function begin()
 local r = redis.call('HMGET', JOB, 'tenant', 'state', 'fence', 'seal', 'cancel', 'attempt', 'failures', 'seq', 'dueAt',
   'createdAt', 'delayMs', 'worker', 'losses', 'begunSeq', 'session')
@@ -109,8 +101,7 @@ if refused or (budget and budget <= 0) then
   return { 'sealed', json }
 end
 if r[15] and await_turn(r[15], now) then return { 'held' } end
-if r[15] and lacks_label(r[15], ARGV[12]) then return { 'early', int(${UNFIT_MS} + now % ${UNFIT_MS}) } end
-local unfit = credential_refusal(ARGV[11], ARGV[10], now)
+local unfit = fit_refusal(ARGV[11], ARGV[14] == '1', r[15], ARGV[12], now) or credential_refusal(ARGV[11], ARGV[10], now)
 if unfit then return unfit end
 if r[15] and better_elsewhere(r[15], ARGV[4], now) then return { 'pass' } end
 local own = (ARGV[13] or '') ~= '' and math.max(0, tonumber(ARGV[13] or 0) - tonumber(field('costUsd') or 0)) or nil
@@ -129,7 +120,7 @@ redis.call('HSETNX', JOB, 'startedAt', int(now))
 add('attempts', 1)
 local waited = math.max(0, now - tonumber(r[10]) - tonumber(r[11] or 0))
 if redis.call('HSETNX', JOB, 'queueMs', int(waited)) == 1 then observe('queue', waited) end
-redis.call('HDEL', JOB, 'resumesAt', 'dueAt')
+redis.call('HDEL', JOB, 'resumesAt', 'dueAt', 'offers')
 redis.call('ZREM', P .. ':due', ID)
 redis.call('ZREM', P .. ':unplaced', ID)
 return run()

@@ -31,6 +31,11 @@ local function forget_hold(id)
   if gate == 'money' then redis.call('ZREM', P .. ':held:money:' .. r[2], id) end
   local name = string.match(gate, '^credential:(.*)$')
   if name then redis.call('ZREM', P .. ':held:credential:' .. name, id) end
+  local need = string.match(gate, '^fit:(.*)$')
+  if need then
+    redis.call('ZREM', P .. ':held:fit:' .. need, id)
+    if redis.call('EXISTS', P .. ':held:fit:' .. need) == 0 then redis.call('SREM', P .. ':fits', need) end
+  end
   redis.call('HDEL', P .. ':job:' .. id, 'hold')
   redis.call('ZREM', HELD, id)
   redis.call('SREM', PROMOTE, id)

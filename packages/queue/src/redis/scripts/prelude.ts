@@ -1,6 +1,7 @@
 import { JOB_STATES, JOB_TRANSITIONS } from '@claude-fleet/core'
 import { LATENCY_BOUNDS_MS } from '../../admin/histogram.js'
 import { CREDENTIALS } from './credentials.js'
+import { FITTING } from './fitting.js'
 import { HOLDING } from './holding.js'
 import { SHARES } from './shares.js'
 import { TRANSCRIPT } from './mirror.js'
@@ -62,6 +63,7 @@ end
 
 ${SESSIONS}
 ${HOLDING}
+${FITTING}
 -- The only writer of a job's state.
 local function move(tenant, from, to)
   if not LEGAL[from][to] then error('a job cannot go from ' .. from .. ' to ' .. to) end
@@ -72,6 +74,7 @@ local function move(tenant, from, to)
     redis.call('HDEL', P .. ':reserved:' .. tenant, ID)
     freed(tenant)
   end
+  if from == 'active' and to ~= 'active' then slot_freed(field('worker') or '') end
   local session = field('session')
   if session then session_follow(session, to) end
 end
