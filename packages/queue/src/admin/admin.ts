@@ -134,8 +134,8 @@ export function createAdmin({ redis, log }: QueueDeps, { prefix }: { prefix: str
 
   async function countUnfit(): Promise<number> {
     const needs = await client.smembers(keys.fits)
-    const counts = await Promise.all(needs.map((need) => client.zcard(keys.fitHeld(need))))
-    return counts.reduce((sum, count) => sum + count, 0)
+    const held = await Promise.all(needs.map((need) => client.zcard(keys.fitHeld(need))))
+    return held.reduce((sum, count) => sum + count, 0)
   }
 
   const credentials = async () => listCredentials({ client, keys }, await redisNow())
