@@ -20,7 +20,6 @@ export { createWebhooks, type Webhooks } from './webhooks/registry.js'
 export { createCourier, type Courier } from './webhooks/courier.js'
 export type { SendWebhook } from './webhooks/round.js'
 export type { WebhookAnswer } from './webhooks/verdict.js'
-export { OPEN_GATE, type AdmissionDecision, type AdmissionGate } from './admission/gate.js'
 export type {
   Admin,
   AttemptOutcome,
