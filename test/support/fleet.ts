@@ -6,7 +6,7 @@ import { readConformance, startCheckingProxy } from '@claude-fleet/conformance'
 import { startSimulator, type Simulator } from '@claude-fleet/simulator'
 import { makeFolder } from './folder.js'
 import { startRedis } from './redis.js'
-import { CLAUDE_FLEET, startNode, type RunningProcess } from './service.js'
+import { CLAUDE_FLEET, startNode, type ProcessOptions, type RunningProcess } from './service.js'
 
 /**
  * A whole fleet of real parts on this machine: Redis, the simulated model, one API, and workers as processes. Every reply
@@ -23,7 +23,11 @@ export interface TestFleet extends AsyncDisposable {
   http: FleetClient
   redis: FleetClient
   /** Starts a worker; resolves when it claims. */
-  worker(id: string, env?: Record<string, string>): Promise<RunningProcess>
+  worker(
+    id: string,
+    env?: Record<string, string>,
+    options?: Pick<ProcessOptions, 'cwd' | 'enter'>,
+  ): Promise<RunningProcess>
 }
 
 export const TEST_TENANT = 'acme'
@@ -71,7 +75,7 @@ export async function startFleet({ tenants }: { tenants?: object } = {}): Promis
     clientEnv: { FLEET_URL: url, FLEET_API_KEY: key },
     http,
     redis,
-    async worker(id, env = {}) {
+    async worker(id, env = {}, options = {}) {
       const worker = startNode([CLAUDE_FLEET, 'worker'], {
         env: {
           ...shared,
@@ -83,6 +87,7 @@ export async function startFleet({ tenants }: { tenants?: object } = {}): Promis
           ANTHROPIC_API_KEY: 'sk-canary-of-the-worker',
           ...env,
         },
+        ...options,
       })
       closers.push(() => worker.stop())
       await worker.message((message) => ((message as { type?: string }).type === 'ready' ? true : undefined))
