@@ -1,4 +1,9 @@
+import { execFileSync } from 'node:child_process'
+import { createServer, type IncomingMessage } from 'node:http'
+import { connect, type AddressInfo, type Server, type Socket } from 'node:net'
+import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
+import { createServer as createTlsServer } from 'node:tls'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startFleet, type TestFleet } from '../support/fleet.js'
@@ -79,3 +84,56 @@ test('a subscription is still known as one: its usage limit parks the job until 
   const asked = fleet.model.ledger.entries().filter(({ prompt }) => prompt.includes('plan'))
   expect(new Set(asked.map(({ key, auth }) => `${auth} ${key}`))).toEqual(new Set([`bearer ${OAUTH}`]))
 })
+
+test("with a private authority and the network's own proxy the key arrives by TLS at the API, and nowhere else", async () => {
+  const folder = join(fleet.workspaceRoot, '..')
+  const [key, cert] = [join(folder, 'tls.key'), join(folder, 'tls.crt')]
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+  const subject = ['-subj', '/CN=model.test', '-addext', 'subjectAltName=DNS:model.test']
+  execFileSync('openssl', ['req', ...kind, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' })
+  const api = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (inner) =>
+    splice(inner, connect(Number(new URL(fleet.model.url).port), '127.0.0.1')),
+  )
+  const asked: string[] = []
+  const heard: Buffer[] = []
+  const network = createServer().on('connect', (message: IncomingMessage, inner: Socket) => {
+    asked.push(message.url ?? '')
+    inner.on('data', (data: Buffer) => heard.push(data))
+    // It alone knows where that name leads.
+    const outer = connect(portOf(api), '127.0.0.1', () => inner.write('HTTP/1.1 200 OK\r\n\r\n'))
+    splice(inner, outer)
+  })
+  for (const server of [api, network]) await new Promise<void>((done) => server.listen(0, '127.0.0.1', () => done()))
+  const file = join(folder, 'private.json')
+  const env = { ANTHROPIC_API_KEY: KEY, ANTHROPIC_BASE_URL: 'https://model.test' }
+  await writeFile(file, JSON.stringify({ private: { env } }), { mode: 0o600 })
+  const behind = await fleet.worker('behind', {
+    FLEET_CREDENTIALS_FILE: file,
+    FLEET_SPARES: '0',
+    HTTPS_PROXY: `http://127.0.0.1:${portOf(network)}`,
+    NODE_EXTRA_CA_CERTS: cert,
+    ANTHROPIC_API_KEY: '',
+    ANTHROPIC_BASE_URL: '',
+  })
+  const before = fleet.model.ledger.turns().length
+  const job = await fleet.http.enqueue({ prompt: 'by way of TLS', credential: 'private' })
+  expect(await job.result()).toMatchObject({ text: 'Echo: by way of TLS', worker: 'behind' })
+  const turns = fleet.model.ledger.turns().slice(before)
+  expect(new Set(turns.map((turn) => turn.key))).toEqual(new Set([KEY]))
+  expect([...new Set(asked)]).toEqual(['model.test:443'])
+  expect(Buffer.concat(heard).includes(KEY)).toBe(false)
+  await behind.stop()
+  for (const server of [api, network]) await new Promise((done) => server.close(done))
+}, 60_000)
+
+const portOf = (server: Server) => (server.address() as AddressInfo).port
+
+function splice(one: Socket, other: Socket): void {
+  for (const [from, to] of [
+    [one, other],
+    [other, one],
+  ] as const) {
+    from.on('error', () => to.destroy()).once('close', () => to.destroy())
+    from.pipe(to)
+  }
+}

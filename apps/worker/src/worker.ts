@@ -90,7 +90,10 @@ export async function startWorker(given: WorkerSettings, { log, path }: WorkerDe
     const secrets = secretsOf(environments)
     const traces = await openTraces(settings, { redact, secrets, log })
     egress = settings.egressProxy
-      ? await createEgress({ log }, { ...settings, withSocket: settings.spawnWrapper !== undefined })
+      ? await createEgress(
+          { log, onRefused: () => tally.count('egressRefused') },
+          { ...settings, withSocket: settings.spawnWrapper !== undefined },
+        )
       : undefined
     const spawnWrapper = createSpawnWrapper(settings, { claude, egress })
     await checkSpawnWrapper(spawnWrapper, settings, { claude, path })

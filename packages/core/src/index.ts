@@ -181,6 +181,7 @@ export { parseSecretKeys } from './settings/values.js'
 export { BAD_SETTINGS_EXIT_CODE, SettingsError, type SettingsSource } from './settings/read.js'
 export { keyIdOf, parseApiKeys, SCOPES, type ApiKey, type Scope } from './settings/api-keys.js'
 export { OTHER_TENANTS, parseTenants, type TenantLimits } from './settings/tenants.js'
+export { parseEgressHost, type EgressHost } from './settings/egress-hosts.js'
 export { secretFiles, type Credential } from './settings/credentials.js'
 export {
   isLoopback,

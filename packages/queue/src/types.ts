@@ -254,8 +254,12 @@ export interface WorkerStatus {
 export interface Tally {
   /** Adds one duration, ms, to the distribution. */
   observe(name: WorkerLatency, ms: number): void
+  count(name: WorkerCount): void
   totals(): Record<string, number>
 }
+
+/** `egressRefused`: a connection that a tool asked the worker for and did not get. */
+export type WorkerCount = 'egressRefused'
 
 /** `acquire`: from asking the pool until an attempt has a session. `spawn`: the start of a claude process. */
 export type WorkerLatency = 'acquire' | 'spawn'

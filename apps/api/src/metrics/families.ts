@@ -111,6 +111,9 @@ function countersOf(fleet: FleetMetrics): Family[] {
     ),
     counter('claude_fleet_tokens_total', 'Tokens of ended attempts, by kind', byLabel('kind', kindsOf(tokens))),
     counter('claude_fleet_cost_usd_total', 'Cost of ended attempts in USD', [one(fleet.costUsd)]),
+    counter('claude_fleet_egress_refused_total', 'Connections that tools asked workers for and did not get', [
+      one(fleet.egressRefused),
+    ]),
     counter(
       'claude_fleet_fenced_writes_total',
       "Writes refused because the attempt was no longer the job's, by what was to be written",

@@ -4,17 +4,19 @@ import type { AddressInfo, ListenOptions } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { StartSession } from '@claude-fleet/claude'
+import type { EgressHost } from '@claude-fleet/core'
 import type { Log } from '@claude-fleet/queue'
 import { EnvHttpProxyAgent } from 'undici'
 import { proxiesOf } from '../host/proxies.js'
 import { authorise, forward, type Refusal } from './forward.js'
 import { makeGrant, type Grant } from './grant.js'
+import { createTunnels } from './tunnels.js'
 
 /** Keeps keys and tokens in the worker: `claude` and its tools have worthless ones. */
 export interface Egress {
   /**
    * The same, but no session has a credential in its environment. Each has tokens of its own, which end with it. What
-   * cannot be kept here (Bedrock, Vertex) is left as it is.
+   * cannot be kept here (Bedrock, Vertex) is left as it is. With a list of hosts its tools are told of this proxy.
    */
   keyless(start: StartSession): StartSession
   /** Where it listens on loopback. */
@@ -34,8 +36,16 @@ const KEEP_ALIVE_MS = 3_600_000
  * the proxy of the network. How long an answer may take is claude's to say.
  */
 export async function createEgress(
-  { log }: { log: Log },
-  { networkEnv, withSocket = false }: { networkEnv: Readonly<Record<string, string>>; withSocket?: boolean },
+  { log, onRefused = () => {} }: { log: Log; onRefused?: () => void },
+  {
+    networkEnv,
+    withSocket = false,
+    egressHosts,
+  }: {
+    networkEnv: Readonly<Record<string, string>>
+    withSocket?: boolean
+    egressHosts?: readonly EgressHost[] | undefined
+  },
 ): Promise<Egress> {
   const grants = new Map<string, Grant>()
   const dispatcher = new EnvHttpProxyAgent({ ...proxiesOf(networkEnv), headersTimeout: 0, bodyTimeout: 0 })
@@ -46,7 +56,12 @@ export async function createEgress(
       log.warn({ err: error, host: new URL(to.origin).host }, 'a request to the model API failed'),
     )
   }
-  const make = () => createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 }, serve)
+  const tunnels = egressHosts && createTunnels({ log, onRefused }, { hosts: egressHosts, networkEnv })
+  const make = () => {
+    const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 }, serve)
+    // Without a listener Node ends such a connection itself.
+    return tunnels === undefined ? server : server.on('connect', tunnels.open)
+  }
   const onLoopback = make()
   const servers = [onLoopback]
   await listening(onLoopback, { port: 0, host: '127.0.0.1' })
@@ -65,12 +80,20 @@ export async function createEgress(
     socket,
     keyless: (start) => async (spec, signal) => {
       const made = makeGrant(spec.env, address)
-      if (made === undefined) return start(spec, signal)
-      const tokens = [...made.grant.secrets.keys()]
-      const revoke = () => tokens.forEach((token) => grants.delete(token))
-      for (const token of tokens) grants.set(token, made.grant)
+      const pass = tunnels?.admit(spec.tenant, address)
+      if (made === undefined && pass === undefined) return start(spec, signal)
+      const tokens = [...(made?.grant.secrets.keys() ?? [])]
+      const revoke = () => {
+        tokens.forEach((token) => grants.delete(token))
+        pass?.revoke()
+      }
+      if (made !== undefined) for (const token of tokens) grants.set(token, made.grant)
+      const env = made?.env ?? spec.env
       try {
-        const session = await start({ ...spec, env: made.env }, signal)
+        const session = await start(
+          { ...spec, env: pass === undefined ? env : { ...withoutProxies(env), ...pass.env } },
+          signal,
+        )
         void session.exited.then(revoke)
         return session
       } catch (error) {
@@ -81,11 +104,17 @@ export async function createEgress(
     async close() {
       const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
       for (const server of servers) server.closeAllConnections()
+      tunnels?.close()
       await dispatcher.destroy()
       await Promise.all(closed)
       if (folder !== undefined) await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** The proxy of the network is for this worker to ask, not for tools to go around the list by. */
+function withoutProxies(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(https?|all|no)_proxy$/i.test(name)))
 }
 
 /**

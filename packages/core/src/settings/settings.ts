@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { PermissionMode } from '../job.js'
 import { parseApiKeys, type ApiKey } from './api-keys.js'
 import { readCredentials, type Credential } from './credentials.js'
+import type { EgressHost } from './egress-hosts.js'
 import { readSecret, readSettings, SECRETS, SettingsError, type SettingsSource } from './read.js'
 import { parseTenants, type TenantLimits } from './tenants.js'
 import { apiShape, clientShape, workerShape } from './shapes.js'
@@ -71,6 +72,8 @@ export interface WorkerSettings extends QueueSettings {
   traceDir: string | undefined
   /** Are keys and tokens kept from claude? */
   egressProxy: boolean
+  /** Hosts that tools may reach through the worker. Undefined: what they reach is not the worker's to say. */
+  egressHosts: readonly EgressHost[] | undefined
   /** Words of the command that starts every claude, with places in braces. Undefined: none. */
   spawnWrapper: readonly string[] | undefined
   claudeBin: string | undefined
@@ -145,6 +148,9 @@ export function readWorkerSettings(source: SettingsSource, home: string): Worker
       'has bypassPermissions, with which claude asks for nothing; that needs a sandbox: set FLEET_SPAWN_WRAPPER',
     )
   }
+  if (read.FLEET_EGRESS_HOSTS !== undefined && read.FLEET_EGRESS_PROXY === 'off') {
+    throw new SettingsError('FLEET_EGRESS_HOSTS', 'needs the proxy of the worker: FLEET_EGRESS_PROXY is off')
+  }
   return {
     ...queueSettings(read),
     workerId: read.FLEET_WORKER_ID,
@@ -158,6 +164,7 @@ export function readWorkerSettings(source: SettingsSource, home: string): Worker
     healthDir: read.FLEET_HEALTH_DIR,
     traceDir: read.FLEET_TRACE_DIR,
     egressProxy: read.FLEET_EGRESS_PROXY === 'on',
+    egressHosts: read.FLEET_EGRESS_HOSTS,
     spawnWrapper: read.FLEET_SPAWN_WRAPPER,
     claudeBin: read.CLAUDE_BIN,
     policy: jobPolicy(read),

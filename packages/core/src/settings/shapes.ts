@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ENV_NAME_PATTERN, PERMISSION_MODES, WORKER_ID_PATTERN, type PermissionMode } from '../job.js'
 import { DEFAULTS, LIMITS } from '../limits.js'
+import { egressHosts } from './egress-hosts.js'
 import * as value from './values.js'
 import { SPAWN_PLACES } from './spawn-wrapper.js'
 import { LABEL_PATTERN } from '../session.js'
@@ -241,6 +242,11 @@ export const workerShape = (home: string) => ({
   FLEET_EGRESS_PROXY: value.onOff.default('on').meta({
     description:
       'Keeps API keys and tokens in the worker: `claude` and its tools have worthless ones, for which a proxy on loopback puts the real ones. Not for Bedrock and Vertex.',
+  }),
+  FLEET_EGRESS_HOSTS: egressHosts.optional().meta({
+    description:
+      'Hosts that tools may reach by TLS through that proxy (`HTTPS_PROXY`); an entry with a tenant is for that one alone. A sandbox without a network of its own makes it a rule; else it is advice. Needs FLEET_EGRESS_PROXY=on.',
+    unset: 'tools are told of the proxy of the network, if there is one',
   }),
   FLEET_SPAWN_WRAPPER: value.spawnWrapper.optional().meta({
     description:

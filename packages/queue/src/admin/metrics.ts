@@ -23,7 +23,7 @@ type Fields = Readonly<Record<string, string>>
  * - `NAME:UPTO` and `NAME:sum` of each distribution: how many lay in the bucket that ends at UPTO ms (`inf`: above
  *   all), and the sum, ms.
  *
- * - `ticks:OUTCOME`
+ * - `ticks:OUTCOME`, `egressRefused`
  * - `hooks:recorded`, `hooks:delivered`, `hooks:failed`, `hooks:withdrawn`, `hooks:dropped`, `hooks:disabled`,
  *   `hooks:requests:ok`, `hooks:requests:failed`
  *
@@ -62,6 +62,7 @@ export function foldMetrics(
       cacheCreationTokens: sum('tokens:cacheCreationTokens'),
     },
     costUsd: sum('costUsd'),
+    egressRefused: sum('egressRefused'),
     fenced: { append: sum('fenced:append'), settle: sum('fenced:settle') },
     workersLost: Number(counters['lost'] ?? 0),
     rescued: Number(counters['rescued'] ?? 0),
@@ -144,6 +145,8 @@ export interface FleetMetrics {
   processEnds: Record<ProcessEndReason, number>
   tokens: Usage
   costUsd: number
+  /** Connections that tools asked workers for and did not get. */
+  egressRefused: number
   /** Writes that were refused because the attempt was no longer the job's. */
   fenced: { append: number; settle: number }
   /** Attempts that were never settled: their worker was lost. */

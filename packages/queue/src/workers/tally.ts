@@ -11,6 +11,7 @@ export function createTally(): Tally {
       add(`${name}:${LATENCY_BOUNDS_MS.find((bound) => whole <= bound) ?? 'inf'}`, 1)
       add(`${name}:sum`, whole)
     },
+    count: (name) => add(name, 1),
     totals: () => Object.fromEntries(totals),
   }
 }
