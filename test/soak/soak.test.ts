@@ -81,7 +81,7 @@ test(`a soak of ${minutes} minutes, seed ${seed}, ${availableParallelism()} core
   clearTimeout(timer)
   await load.done
   await http.schedules.delete(schedule.id)
-  const { lost, ends, streams, unexplained, overlapMs, ...found } = await checkFaults(rig, { settleMs: SETTLE_MS })
+  const { lost, ends, streams, unexplained, overlaps, ...found } = await checkFaults(rig, { settleMs: SETTLE_MS })
 
   const views = new Map<string, JobView>()
   for (const { id } of rig.acked) views.set(id, await rig.client.job(id).get())
@@ -135,7 +135,7 @@ test(`a soak of ${minutes} minutes, seed ${seed}, ${availableParallelism()} core
     ends,
     streams,
     unexplained: [...unexplained, ...accounts.unexplained],
-    overlapMs,
+    overlaps,
     order,
     memory,
     left,
@@ -145,7 +145,7 @@ test(`a soak of ${minutes} minutes, seed ${seed}, ${availableParallelism()} core
     ends: [],
     streams: [],
     unexplained: [],
-    overlapMs: 0,
+    overlaps: [],
     order: [],
     memory: [],
     left: [],

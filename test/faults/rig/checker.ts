@@ -21,6 +21,8 @@ export interface Findings {
   unexplained: string[]
   /** Longest time that two claudes worked on one job at once, ms. */
   overlapMs: number
+  /** Which jobs, and for how long. */
+  overlaps: string[]
   /** From the last end until nothing that an attempt had started ran any more, ms. */
   goneMs: number
   /** What still ran when that was given up. */
@@ -62,6 +64,7 @@ export async function checkFaults(rig: Rig, options: { settleMs?: number } = {})
     extraStarts: 0,
     unexplained: [],
     overlapMs: 0,
+    overlaps: [],
     ...gone,
   }
   for (const job of rig.acked) {
@@ -75,7 +78,14 @@ export async function checkFaults(rig: Rig, options: { settleMs?: number } = {})
     const starts = rig.spends.of(job.tag).length
     findings.extraStarts += Math.max(0, starts - 1)
     if (starts > view.attempt) findings.unexplained.push(job.id)
-    findings.overlapMs = Math.max(findings.overlapMs, overlapOf(rig, job))
+    const overlapMs = overlapOf(rig, job)
+    findings.overlapMs = Math.max(findings.overlapMs, overlapMs)
+    if (overlapMs > 0) {
+      const attempts = (view.attempts ?? []).map(({ worker, outcome, code }) =>
+        `${worker} ${outcome} ${code ?? ''}`.trim(),
+      )
+      findings.overlaps.push(`${job.id}: ${overlapMs} ms; ${attempts.join(', ')}`)
+    }
   }
   return findings
 }

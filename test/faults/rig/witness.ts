@@ -2,7 +2,7 @@ import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 
 /**
  * A time in which a process ran without a break, ms since the epoch, off by at most the witness's period. Halted
- * (SIGSTOP) and zombie do not count: neither does any work.
+ * (SIGSTOP), ended by SIGKILL and zombie do not count: none does any work.
  */
 export interface Span {
   from: number
@@ -18,6 +18,9 @@ export interface Witness {
 }
 
 const PERIOD_MS = 20
+/** Of the flags of a process (include/linux/sched.h), and of the signals that wait for it: 9 is bit 8. */
+const PF_EXITING = 0x4
+const PENDING_SIGKILL = 0x100
 
 export function createWitness(): Witness {
   const seen = new Map<number, { startedAt: string; spans: Span[]; runs: boolean; gone: boolean }>()
@@ -31,7 +34,6 @@ export function createWitness(): Witness {
       if (stat === undefined || stat.startedAt !== entry.startedAt) entry.gone = true
       else {
         const last = entry.spans.at(-1)
-        // One that was halted and dies of SIGKILL is seen to run for that moment: a span of no length.
         if (stat.runs && (!entry.runs || last === undefined)) entry.spans.push({ from: now, to: now })
         else if (stat.runs && last !== undefined) last.to = now
         entry.runs = stat.runs
@@ -107,5 +109,7 @@ function statOf(pid: number): { startedAt: string; runs: boolean; zombie: boolea
   if (text === '') return undefined
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   const state = fields[0] ?? ''
-  return { startedAt: fields[19] ?? '', runs: !/^[ZXTt]/.test(state), zombie: /^[ZX]/.test(state) }
+  // proc(5). One that was halted and gets SIGKILL is runnable until the kernel is done with it, on a busy host for long.
+  const isDying = (Number(fields[6]) & PF_EXITING) !== 0 || (Number(fields[28]) & PENDING_SIGKILL) !== 0
+  return { startedAt: fields[19] ?? '', runs: !isDying && !/^[ZXTt]/.test(state), zombie: /^[ZX]/.test(state) }
 }
