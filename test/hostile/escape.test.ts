@@ -37,7 +37,7 @@ const tally = createHostileTally('ways out of the sandbox')
 
 let fleet: TestFleet
 let outside: Awaited<ReturnType<typeof makeFolder>>
-const listener = createServer((socket) => socket.end())
+const listener = createServer((socket) => socket.on('error', () => {}).end('hello of the host\n'))
 beforeAll(async () => {
   fleet = await startFleet()
   outside = await makeFolder()
@@ -159,6 +159,46 @@ test.skipIf(why !== undefined)(
     await lost.cancel()
   },
   120_000,
+)
+
+test.skipIf(why !== undefined || !PROFILE.endsWith('bubblewrap.sh'))(
+  'from the sandbox a listed host is reached through the worker, another is refused, and there is no way around',
+  async () => {
+    const { port } = listener.address() as AddressInfo
+    const { port: redis } = new URL(fleet.redisUrl)
+    const worker = await fleet.worker('w4', {
+      FLEET_SPAWN_WRAPPER: WRAPPER,
+      FLEET_EGRESS_HOSTS: `${TEST_TENANT}=127.0.0.1:${port},other=127.0.0.1:${redis}`,
+    })
+    const lines = [
+      'proxy=${HTTPS_PROXY#http://} at=${HTTPS_PROXY#*@}',
+      'word=$(printf %s "${proxy%@*}" | base64 -w0)',
+      'ask() {',
+      '  exec 3<>"/dev/tcp/${at%:*}/${at#*:}"',
+      '  printf \'CONNECT %s HTTP/1.1\\r\\nHost: %s\\r\\nProxy-Authorization: Basic %s\\r\\n\\r\\n\' "$1" "$1" "$word" >&3',
+      '  timeout 5 cat <&3 | tr -d "\\r"',
+      '}',
+      `echo "listed: $(ask 127.0.0.1:${port} | tail -n 1)"`,
+      `echo "of another tenant: $(ask 127.0.0.1:${redis} | head -n 1)"`,
+      `timeout 3 bash -c 'exec 3<>/dev/tcp/127.0.0.1/${port}' 2>&- || echo "directly: nothing"`,
+    ]
+    await mkdir(join(fleet.workspaceRoot, TEST_TENANT), { recursive: true })
+    await writeFile(join(fleet.workspaceRoot, TEST_TENANT, 'hosts.sh'), lines.join('\n'))
+    const job = await fleet.http.enqueue({
+      prompt: '[[tool:Bash:{"command":"bash hosts.sh"}]] reach out',
+      allowedTools: ['Bash'],
+    })
+    let output = ''
+    for await (const event of job.events()) if (event.type === 'tool_result') output += event.output
+    expect(output.trim().split('\n')).toEqual([
+      'listed: hello of the host',
+      'of another tenant: HTTP/1.1 403 Forbidden',
+      'directly: nothing',
+    ])
+    await worker.line(/a connection of a tool was refused/)
+    await worker.stop()
+  },
+  60_000,
 )
 
 /** Processes of this host that sleep for so long. */
