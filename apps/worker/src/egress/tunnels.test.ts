@@ -7,7 +7,8 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { createEgress, type Egress } from './egress.js'
 
 const silent = () => {}
-const log = { debug: silent, info: silent, warn: silent, error: silent }
+const warn = vi.fn<(about: object, text: string) => void>()
+const log = { debug: silent, info: silent, warn, error: silent }
 const { signal } = new AbortController()
 
 /** Says back what it hears. */
@@ -105,6 +106,10 @@ test('what is not listed for its tenant, and a name that stands for this host, a
   for (const target of targets) expect([target, (await ask(acme.proxy, target)).status]).toEqual([target, 403])
   expect((await ask(other.proxy, '127.0.0.1:1')).status).toBe(403)
   expect(onRefused).toHaveBeenCalledTimes(targets.length + 1)
+  for (let more = 0; more < 20; more += 1) await ask(acme.proxy, '127.0.0.1:2')
+  const told = warn.mock.calls.map(([about]) => about as { tenant: string; target: string })
+  expect(told.filter(({ tenant }) => tenant === 'acme')).toHaveLength(20)
+  expect(told[0]).toMatchObject({ tenant: 'acme', target: '127.0.0.1:2', status: '403 Forbidden' })
   // Listed, and nobody listens there.
   expect((await ask(acme.proxy, '127.0.0.1:1')).status).toBe(502)
 })

@@ -25,10 +25,14 @@ export interface Tunnels {
 /** Connections of one process at a time. */
 const TUNNELS_MAX = 100
 const CONNECT_MS = 15_000
+/** Warnings in the log for each process: a tool must not fill it. */
+const WARNINGS_MAX = 20
 const USER = 'claude'
 
 interface Pass {
   tenant: string
+  /** Lines of the log about it. */
+  told: number
   open: Set<Duplex>
 }
 type Refusal = {
@@ -51,6 +55,15 @@ export function createTunnels(
     return passes.get(digestOf(token))
   }
 
+  function tell(
+    pass: Pass | undefined,
+    { target, ...about }: { target: string; [more: string]: unknown },
+    text: string,
+  ) {
+    const loud = pass !== undefined && (pass.told += 1) <= WARNINGS_MAX
+    log[loud ? 'warn' : 'debug']({ tenant: pass?.tenant, target: target.slice(0, 300), ...about }, text)
+  }
+
   async function openFor(pass: Pass, target: string): Promise<Duplex | Refusal> {
     const [, host = '', digits] = /^([\w.-]+):(\d{1,5})$/.exec(target) ?? []
     const entry = list.find(pass.tenant, host, Number(digits))
@@ -68,7 +81,7 @@ export function createTunnels(
   return {
     admit(tenant, address) {
       const token = randomBytes(32).toString('base64url')
-      const pass: Pass = { tenant, open: new Set() }
+      const pass: Pass = { tenant, told: 0, open: new Set() }
       passes.set(digestOf(token), pass)
       const url = new URL(address)
       url.username = USER
@@ -89,7 +102,7 @@ export function createTunnels(
       inner.on('error', () => inner.destroy())
       const refuse = (refusal: Refusal) => {
         onRefused()
-        log.warn({ tenant: pass?.tenant, target, status: refusal.status }, 'a connection of a tool was refused')
+        tell(pass, { target, status: refusal.status }, 'a connection of a tool was refused')
         say(inner, refusal)
       }
       if (pass === undefined) {
@@ -106,7 +119,7 @@ export function createTunnels(
           splice(inner, outer, head)
         },
         (error: unknown) => {
-          log.warn({ err: error, tenant: pass.tenant, target }, 'a connection of a tool failed')
+          tell(pass, { err: error, target }, 'a connection of a tool failed')
           say(inner, { status: '502 Bad Gateway', message: 'the host could not be reached' })
         },
       )
