@@ -1,4 +1,4 @@
-import type { JobListQuery, JobPage, JobView } from '@claude-fleet/core'
+import { isFleetError, type JobListQuery, type JobPage, type JobView } from '@claude-fleet/core'
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import { runScript } from '../redis/scripts.js'
@@ -82,10 +82,20 @@ async function readViews(client: Redis, keys: Keys, tenant: string, slice: reado
   for (const [at, { id }] of slice.entries()) {
     const [fault, values] = replies[at] ?? [null, []]
     if (fault !== null) throw fault
-    const view = viewOf(id, values as (string | null)[], tenant)
+    const view = viewUnlessBroken(id, values as (string | null)[], tenant)
     if (view !== undefined) views.set(id, view)
   }
   return views
+}
+
+/** Redis can be written by others. Whoever asks for that job is told that its record is broken; the others are listed. */
+function viewUnlessBroken(id: string, values: readonly (string | null)[], tenant: string): JobView | undefined {
+  try {
+    return viewOf(id, values, tenant)
+  } catch (error) {
+    if (isFleetError(error) && error.code === 'INTERNAL') return undefined
+    throw error
+  }
 }
 
 export function parseCursor(cursor: string | undefined): Position | undefined {

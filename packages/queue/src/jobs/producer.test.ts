@@ -141,3 +141,12 @@ test('pages of a batch made in one moment hold every job once', async () => {
   expect(new Set(seen).size).toBe(249)
   expect((await fleet.producer.list('other', jobListQuerySchema.parse({ batch: batch.id }))).items).toEqual([])
 })
+
+test('a record that somebody else has broken is told of where it is asked for, and hides no other from the list', async () => {
+  const [broken, whole] = [await fleet.enqueue({ metadata: { of: 'broken' } }), await fleet.enqueue()]
+  await fleet.client.hset(fleet.keys.job(broken.id), 'createdAt', 'once')
+  await expect(fleet.producer.get(TENANT, broken.id)).rejects.toMatchObject({ code: 'INTERNAL' })
+  const { items } = await fleet.producer.list(TENANT, jobListQuerySchema.parse({}))
+  expect(items.map(({ id }) => id)).toContain(whole.id)
+  expect(items.map(({ id }) => id)).not.toContain(broken.id)
+})
