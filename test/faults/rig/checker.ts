@@ -111,10 +111,10 @@ function faultOfStream(view: JobView, events: readonly StreamEvent[]): string | 
   return undefined
 }
 
-/** Every claude of a job against every other: the overlap of the times they ran. */
+/** Every claude of a job against every other: the overlap of the times they ran, from the prompt to the end of its turn. */
 function overlapOf(rig: Rig, { tag }: Acked): number {
-  const lives = rig.spends.of(tag).map(({ pid, at }) => {
-    return rig.witness.ran(pid).map(({ from, to }) => ({ from: Math.max(from, at), to }))
+  const lives = rig.spends.of(tag).map(({ pid, at, answeredAt = Infinity }) => {
+    return rig.witness.ran(pid).map(({ from, to }) => ({ from: Math.max(from, at), to: Math.min(to, answeredAt) }))
   })
   let most = 0
   for (const [index, spans] of lives.entries()) {

@@ -10,6 +10,8 @@ export interface Spend {
   pid: number
   /** ms since the epoch. */
   at: number
+  /** When its turn ended; undefined where it did not. Its process may live on, and has nothing to do with the prompt any more. */
+  answeredAt?: number
   /** Tags of the earlier prompts of its conversation, as its claude knew them. */
   remembers: readonly string[]
 }
@@ -40,6 +42,7 @@ export function createSpends(file: string, witness: Witness): Spends {
 
   const found: { entry: SpendLogEntry; pid: number }[] = []
   const prompts = new Map<string, Spend[]>()
+  const latest = new Map<string, Spend>()
   let rest = ''
   let position = 0
 
@@ -63,9 +66,13 @@ export function createSpends(file: string, witness: Witness): Spends {
     for (const entry of parseSpendLog(lines)) {
       const pid = here(entry)
       found.push({ entry, pid })
+      const key = `${entry.space} ${entry.pid}`
+      const last = latest.get(key)
+      if (entry.event === 'answer' && last !== undefined) last.answeredAt = entry.at
       if (entry.event !== 'prompt') continue
       const tag = entry.prompt.split(' ')[0] ?? ''
-      const spend = { tag, pid, at: entry.at, remembers: entry.remembers }
+      const spend: Spend = { tag, pid, at: entry.at, remembers: entry.remembers }
+      latest.set(key, spend)
       prompts.set(tag, [...(prompts.get(tag) ?? []), spend])
     }
     return found

@@ -127,7 +127,10 @@ export function createConversation(deps: ConversationDeps, options: Conversation
     const uuids = prompt.uuid === undefined ? [] : [prompt.uuid]
     const result = resultLine(telling, outcome, { spent: spend.sum(), total, index: results, durationMs, uuids })
     results += 1
-    if (!misbehaviour.halfResult) return output.line(result)
+    if (!misbehaviour.halfResult) {
+      log({ event: 'answer', pid: host.pid, at: Date.now() })
+      return output.line(result)
+    }
     const whole = JSON.stringify(result)
     await output.bytes(whole.slice(0, whole.length / 2))
     await host.end({ code: 0 })

@@ -39,7 +39,9 @@ test('a turn is told in the order of claude, and written down before and after',
     'command_lifecycle completed',
   ])
   const log = await fake.log()
-  expect(log.map(({ event, pid }) => [event, pid])).toEqual(['start', 'prompt', 'exit'].map((one) => [one, fake.pid]))
+  expect(log.map(({ event, pid }) => [event, pid])).toEqual(
+    ['start', 'prompt', 'answer', 'exit'].map((one) => [one, fake.pid]),
+  )
   expect(log[1]).toMatchObject({ prompt: 'hello' })
 })
 

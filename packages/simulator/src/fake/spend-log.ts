@@ -15,6 +15,8 @@ const entrySchema = z.discriminatedUnion('event', [
     prompt: z.string(),
     remembers: z.array(z.string()).default([]),
   }),
+  // The end of its turn: it has nothing more to do for that prompt.
+  z.object({ event: z.literal('answer'), ...who, at: z.number() }),
   z.object({ event: z.literal('exit'), ...who, at: z.number(), code: z.number() }),
 ])
 
